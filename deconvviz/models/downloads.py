@@ -1,0 +1,48 @@
+"""Published weights, downloaded once by torchvision itself: its progress bar, its checksum, its cache."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+
+import torch
+
+from ..errors import WeightsError
+
+_PATIENCE_S = 20  # a server that says nothing for so long counts as none
+
+
+def downloaded(model: str, weights: Any) -> Path:
+    """The file of a network's published weights in torch's cache, downloaded there where it is missing.
+
+    Args:
+        model: the network's name, for messages.
+        weights: torchvision's weights enum member, or None where nothing is published.
+
+    Raises:
+        WeightsError: nothing is published, there is no network, or the download is damaged.
+    """
+    if weights is None:
+        raise WeightsError(
+            f"no trained weights are published for {model}; use --weights random, or --weights FILE"
+        )
+    path = Path(torch.hub.get_dir()) / "checkpoints" / str(weights.url).rpartition("/")[2]
+    if path.is_file():
+        return path
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(_PATIENCE_S)
+    try:
+        weights.get_state_dict(progress=True, check_hash=True)
+    except (URLError, TimeoutError, ConnectionError) as error:
+        reason = getattr(error, "reason", error)
+        raise WeightsError(
+            f"cannot download the weights of {model} ({reason}); fetch {weights.url} elsewhere and give it "
+            f"as --weights FILE or put it into {path.parent}, or use --weights random"
+        ) from None
+    except RuntimeError as error:  # torch.hub's word for a wrong checksum
+        raise WeightsError(f"the download of {weights.url} is damaged ({error}); try again") from None
+    finally:
+        socket.setdefaulttimeout(before)
+    return path

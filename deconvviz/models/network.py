@@ -1,0 +1,132 @@
+"""A network and what belongs to it: its layers' names, its preprocessing, its classes, its weights.
+
+The deconvnet works on any chain-shaped `torch.nn.Module`. A `Network` adds what a picture needs besides:
+how a photograph becomes the tensor the network sees, and back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import LayerError, WeightsError, nearest
+
+
+@dataclass(frozen=True)
+class WeightsOrigin:
+    """Where the weights came from.
+
+    Attributes:
+        label: what a figure prints: ``"random (seed 0)"`` or the file's name.
+        path: the file they were read from; None for random ones.
+    """
+
+    label: str
+    path: Path | None = None
+
+
+@dataclass(frozen=True)
+class Network:
+    """A module with its layer names, preprocessing, classes and the origin of its weights.
+
+    Attributes:
+        name: what the user called it, such as ``alexnet``.
+        module: the network, in evaluation mode.
+        preset: torchvision's own preprocessing for it: a PIL image to a (3, H, W) float tensor; its
+            ``mean`` and ``std`` are the three numbers a channel that it normalises with.
+        paper_names: the paper's layer names and the dotted module path of each, first layer first.
+        categories: the class names by index; empty where none are known.
+        origin: where the weights came from.
+    """
+
+    name: str
+    module: nn.Module
+    preset: Callable[[Any], Tensor]
+    origin: WeightsOrigin
+    paper_names: Mapping[str, str] = field(default_factory=dict)
+    categories: tuple[str, ...] = ()
+
+    @property
+    def input_size(self) -> int:
+        """The side, in pixels, of the square image that the network is shown."""
+        side: int = self.preset.crop_size[0]  # type: ignore[attr-defined]  # torchvision's preset, untyped
+        return side
+
+    def path_of(self, layer: str) -> str:
+        """The dotted module path of a layer given by the paper's name or by its path.
+
+        Raises:
+            LayerError: there is no such layer.
+            WeightsError: the weights file has no values for it.
+        """
+        path = layer_path(self.module, layer, self.paper_names)
+        if not self._serves(path):
+            raise WeightsError(
+                f"the weights {self.origin.label} have no values for '{layer}'; they serve {self.served()}"
+            )
+        return path
+
+    def served(self) -> str:
+        """The range of paper names (or module paths) whose weights are there: ``conv1 to pool5``."""
+        names = self.paper_names or {path: path for path, _ in leaves(self.module)}
+        served = [name for name, path in names.items() if self._serves(path)]
+        return f"{served[0]} to {served[-1]}" if served else "no layer"
+
+    def _serves(self, path: str) -> bool:
+        """Whether every module registered up to the end of `path` has its weights."""
+        within = False
+        for name, leaf in leaves(self.module):
+            inside = f"{name}.".startswith(f"{path}.")
+            if within and not inside:
+                return True
+            within = inside
+            if any(
+                t is not None and t.is_meta for t in (*leaf._parameters.values(), *leaf._buffers.values())
+            ):
+                return False
+        return True
+
+    def pixels(self, images: Tensor) -> Tensor:
+        """Undo the normalisation: what the network saw, as a picture.
+
+        Args:
+            images: (..., 3, H, W) as the network sees them.
+
+        Returns:
+            (..., 3, H, W) in [0, 1].
+        """
+        mean, std = (
+            torch.tensor(getattr(self.preset, k), dtype=images.dtype, device=images.device)[:, None, None]
+            for k in ("mean", "std")
+        )
+        return (images * std + mean).clamp(0, 1)
+
+
+def leaves(module: nn.Module) -> list[tuple[str, nn.Module]]:
+    """The modules without children, with their dotted paths, in the order they were registered."""
+    return [(name, m) for name, m in module.named_modules() if not m._modules]
+
+
+def layer_path(module: nn.Module, layer: str, paper_names: Mapping[str, str]) -> str:
+    """The dotted path of a layer given by the paper's name or by its path.
+
+    Raises:
+        LayerError: there is no such layer; the message offers the nearest.
+    """
+    if layer in paper_names:
+        return paper_names[layer]
+    paths = [name for name, _ in module.named_modules() if name]
+    if layer in paths:
+        return layer
+    known = [*paper_names, *paths] if layer.count(".") else [*paper_names] or paths
+    raise LayerError(f"no layer '{layer}'; {nearest(layer, known)}")
+
+
+def split(model: nn.Module | Network) -> tuple[nn.Module, Mapping[str, str]]:
+    """The module and its paper names: a plain module has none and goes by its dotted paths."""
+    return (model.module, model.paper_names) if isinstance(model, Network) else (model, {})

@@ -1,0 +1,89 @@
+"""deconvviz shows what a convolutional network sees.
+
+Record a forward pass, mirror the network, project chosen activations back to pixels:
+
+    network = load_model("alexnet", "alexnet_features.pth")
+    images = read_image("cat.jpg", network)
+    trace = record(network, images, ["conv5"])
+    projection = project_trace(trace, strongest(trace, "conv5", 9))
+
+Names are imported when they are first used, so that ``import deconvviz`` costs nothing.
+
+Source: Zeiler & Fergus, "Visualizing and Understanding Convolutional Networks", arXiv 1311.2901v3.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from ._version import __version__
+from .errors import DeconvvizError
+
+if TYPE_CHECKING:
+    from . import figures
+    from .data.images import open_photo, read_image
+    from .deconvnet import (
+        ContrastNormalisation,
+        Mirror,
+        MirroredLayer,
+        Projection,
+        Record,
+        Rectification,
+        Rules,
+        Trace,
+        Unit,
+        Unpooling,
+        mirror,
+        project,
+        project_trace,
+        record,
+        strongest,
+        transpose,
+    )
+    from .models import Network, load_model
+
+_HOME = {
+    "Network": "models",
+    "load_model": "models",
+    "open_photo": "data.images",
+    "read_image": "data.images",
+}  # everything else lives in deconvnet
+
+__all__ = [
+    "ContrastNormalisation",
+    "DeconvvizError",
+    "Mirror",
+    "MirroredLayer",
+    "Network",
+    "Projection",
+    "Record",
+    "Rectification",
+    "Rules",
+    "Trace",
+    "Unit",
+    "Unpooling",
+    "__version__",
+    "figures",
+    "load_model",
+    "mirror",
+    "open_photo",
+    "project",
+    "project_trace",
+    "read_image",
+    "record",
+    "strongest",
+    "transpose",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module 'deconvviz' has no attribute '{name}'")
+    if name == "figures":
+        return import_module(".figures", __name__)
+    return getattr(import_module(f".{_HOME.get(name, 'deconvnet')}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,161 @@
+"""The hooks that watch one forward pass, and put everything back after it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import LayerError, WeightsError
+from .trace import Record
+
+POOLS_WITH_SWITCHES = (nn.MaxPool2d,)
+
+
+class SeenEnough(BaseException):
+    """Ends a forward pass; not an Exception, so that no forward method catches it."""
+
+
+class Recorder:
+    """The hooks of one recorded pass and what they saw."""
+
+    def __init__(
+        self, module: nn.Module, paths: dict[str, str], images: Tensor, masks: bool, inputs: bool
+    ) -> None:
+        """Nothing is hooked before `watching`; the arguments are those of `recording.record`."""
+        self.module, self.paths, self.masks, self.inputs = module, paths, masks, inputs
+        self.records: list[Record] = []
+        self.maps: dict[str, Tensor] = {}
+        self.ends: dict[str, int] = {}
+        self.last, self.last_version = images, images._version
+        self.calls: dict[str, int] = {}
+        self.running = ""
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Hooks on, evaluation mode, no in-place work; everything put back at the end, whatever happens."""
+        wanted: dict[str, list[str]] = {}
+        for name, path in self.paths.items():
+            wanted.setdefault(path, []).append(name)
+        with ExitStack() as undo:
+            for path, m in self.module.named_modules():
+                for flag in ("training", "inplace"):
+                    if getattr(m, flag, False) is True:
+                        undo.callback(setattr, m, flag, True)
+                        setattr(m, flag, False)
+                if isinstance(m, POOLS_WITH_SWITCHES) and not m.return_indices:
+                    undo.callback(setattr, m, "return_indices", False)
+                    m.return_indices = True
+                if not m._modules:
+                    undo.callback(m.register_forward_pre_hook(self._enter(path)).remove)
+                    undo.callback(m.register_forward_hook(self._leave(path), prepend=True).remove)
+                for name in wanted.get(path, ()):
+                    undo.callback(m.register_forward_hook(self._keep(name)).remove)
+            yield
+
+    def _enter(self, path: str) -> Any:
+        def hook(module: nn.Module, args: tuple[Any, ...]) -> None:
+            self.running = path
+            if (
+                args
+                and not args[0].is_meta
+                and any(p.is_meta for p in module._parameters.values() if p is not None)
+            ):
+                raise WeightsError(f"the weights have no values for '{path}'")
+
+        return hook
+
+    def _leave(self, path: str) -> Any:
+        def hook(module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
+            switches = None
+            if isinstance(module, POOLS_WITH_SWITCHES) and isinstance(output, tuple):
+                output, places = output
+                switches = _inside_window(places, module, args[0].shape[-1])
+            self._note(path, module, args, output, switches)
+            return output
+
+        return hook
+
+    def _keep(self, name: str) -> Any:
+        def hook(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+            if name in self.maps:
+                return  # the name means the module's first call
+            if not isinstance(output, Tensor):
+                raise LayerError(f"'{name}' gives a {type(output).__name__}, not one tensor of activations")
+            self.maps[name] = output.clone()
+            self.ends[name] = len(self.records)
+            if len(self.maps) == len(self.paths):
+                raise SeenEnough
+
+        return hook
+
+    def _note(
+        self, path: str, module: nn.Module, args: tuple[Any, ...], output: Any, switches: Tensor | None
+    ) -> None:
+        call = self.calls[path] = self.calls.get(path, 0) + 1
+        name = path if call == 1 else f"{path}:{call}"
+        given = args[0] if args and isinstance(args[0], Tensor) else None
+        shape = given.shape if given is not None else torch.Size()
+        broken = ""
+        if given is None or len(args) > 1 or not isinstance(output, Tensor):
+            broken = f"'{name}' does not take one tensor and give one"
+        else:
+            broken = self._join(name, given)
+        self.records.append(
+            Record(
+                name,
+                module,
+                shape,
+                output.shape if isinstance(output, Tensor) else torch.Size(),
+                switches,
+                mask=_mask(module, output) if self.masks else None,
+                input=given if self.inputs and isinstance(module, nn.LocalResponseNorm) else None,
+                broken=broken,
+            )
+        )
+        if isinstance(output, Tensor):
+            self.last, self.last_version = output, output._version
+
+    def _join(self, name: str, given: Tensor) -> str:
+        """Why `given` is not the last output; a plain flattening of it becomes a record of its own."""
+        last = self.last
+        if last._version != self.last_version:
+            return f"something changes its output in place before '{name}' (a functional relu_?)"
+        if given is last or (given.shape == last.shape and given.data_ptr() == last.data_ptr() != 0):
+            return ""
+        flat = (
+            given.numel() == last.numel() and given.shape[:1] == last.shape[:1] and given.shape != last.shape
+        )
+        if flat and (given.is_meta or torch.equal(last.reshape(given.shape), given)):
+            self.records.append(Record("flatten", nn.Flatten(), last.shape, given.shape))
+            return ""
+        before = f"the output of '{self.records[-1].name}'" if self.records else "the images"
+        return (
+            f"the input of '{name}' is not {before}: the network branches there, or calls a function such as "
+            "F.relu or + between modules"
+        )
+
+
+def _mask(module: nn.Module, output: Any) -> Any:
+    if isinstance(module, nn.ReLU6):
+        return (output > 0) & (output < 6)
+    return output > 0 if isinstance(module, nn.ReLU) else None
+
+
+def _inside_window(places: Tensor, pool: nn.MaxPool2d, width: int) -> Tensor:
+    """Flat places in the map to row-major places in each window, in the smallest integer that holds them."""
+    (kh, kw), (sh, sw), (ph, pw), (dh, dw) = (
+        (v, v) if isinstance(v, int) else tuple(v)
+        for v in (pool.kernel_size, pool.stride, pool.padding, pool.dilation)
+    )
+    places = places.to(torch.int32)
+    h, w = places.shape[-2:]
+    tops = torch.arange(h, dtype=torch.int32, device=places.device)[:, None] * sh - ph
+    lefts = torch.arange(w, dtype=torch.int32, device=places.device) * sw - pw
+    rows = places // width
+    rows, columns = rows - tops, places - rows * width - lefts
+    offset = (rows if dh == 1 else rows // dh) * kw + (columns if dw == 1 else columns // dw)
+    return offset.to(torch.uint8 if kh * kw <= 256 else torch.int16 if kh * kw <= 32768 else torch.int32)

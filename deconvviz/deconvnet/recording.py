@@ -1,0 +1,96 @@
+"""Record a forward pass: the switches of max-pools, the masks of rectifiers, the shapes of everything.
+
+    trace = record(network, images, layers=["conv5"])
+    trace.maps["conv5"]        # (N, 256, 13, 13)
+    for step in trace: print(step.name, tuple(step.output_shape))
+
+Hooks on the leaf modules do the recording; the pass stops once the wanted layers have been seen. After it,
+also after an exception in the middle, the model is as it was: hooks, training flags, in-place flags and
+gradients. In-place rectifiers work out of place meanwhile, so that what is kept stays what it was.
+
+Recorded in float32 or float64 only: a bfloat16 forward pass flips switches, and with them a sixth to a half
+of the picture.
+
+Source: Zeiler & Fergus 2013, sec. 2.1 (switches); Springenberg et al. 2014, sec. 3.4 (masks).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import LayerError, ModelError, WeightsError
+from ..models import Network, layer_path, split
+from .hooks import Recorder, SeenEnough
+from .trace import Trace
+
+
+def record(
+    model: nn.Module | Network,
+    images: Tensor,
+    layers: Sequence[str] = (),
+    *,
+    masks: bool = True,
+    inputs: bool = True,
+) -> Trace:
+    """Runs the images through the network up to the last wanted layer and records what happens.
+
+    Args:
+        model: a `Network`, or any module; it is run in evaluation mode and left as it was.
+        images: (N, 3, H, W) float32 or float64, normalised as the network expects; may be on the meta
+            device, with a model on it too, to learn the shapes alone.
+        layers: names or dotted paths whose outputs are kept; the pass ends after the last of them. With
+            none, the whole network runs and no output is kept.
+        masks: keep the rectifiers' masks; the deconvnet rule alone does without.
+        inputs: keep the inputs of contrast normalisation; only its exact transpose wants them.
+
+    Raises:
+        LayerError: a layer does not exist, or the pass did not reach it.
+        WeightsError: a layer's weights are missing, or hold values that are not numbers.
+        ModelError: the images do not fit the network.
+
+    Example:
+        >>> from torch import nn
+        >>> net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+        >>> [step.name for step in record(net, torch.zeros(1, 3, 8, 8))]
+        ['0', '1']
+    """
+    module, names = split(model)
+    at = model.path_of if isinstance(model, Network) else lambda name: layer_path(module, name, names)
+    paths = {name: at(name) for name in layers}
+    if images.dtype not in (torch.float32, torch.float64):
+        raise ModelError(f"images are {images.dtype}; a pass is recorded in float32 or float64")
+    images = images.contiguous(memory_format=torch.channels_last) if images.ndim == 4 else images
+    recorder = Recorder(module, paths, images, masks, inputs)
+    device = "cpu" if images.is_meta else images.device.type
+    with recorder.watching(), torch.no_grad(), torch.autocast(device, enabled=False):
+        try:
+            module(images)
+        except SeenEnough:
+            pass
+        except RuntimeError as error:
+            what = f"images of {tuple(images.shape)} do not pass '{recorder.running}'"
+            raise ModelError(f"{what}: {str(error).splitlines()[0]}") from error
+    missing = [name for name in layers if name not in recorder.maps]
+    if missing:
+        raise LayerError(f"the forward pass never reaches '{missing[0]}'")
+    trace = Trace(recorder.records, recorder.maps, recorder.ends, images.shape)
+    _check_numbers(trace, images)
+    return trace
+
+
+def _check_numbers(trace: Trace, images: Tensor) -> None:
+    """One look at the wanted maps finds NaN anywhere before them: convolution and pooling spread it."""
+    if images.is_meta or all(bool(torch.isfinite(m).all()) for m in trace.maps.values()):
+        return
+    if not torch.isfinite(images).all():
+        raise ModelError("the image tensor holds NaN or infinity")
+    for step in trace:
+        for name, value in step.module.named_parameters():
+            if not torch.isfinite(value).all():
+                raise WeightsError(
+                    f"the weights hold NaN or infinity in '{step.name}.{name}'; the file is damaged"
+                )
+    raise ModelError("the network's activations are NaN or infinite for this image")

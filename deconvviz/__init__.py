@@ -21,7 +21,8 @@ from ._version import __version__
 from .errors import DeconvvizError
 
 if TYPE_CHECKING:
-    from . import figures
+    import deconvviz.figures as figures
+
     from .data.images import open_photo, read_image
     from .deconvnet import (
         ContrastNormalisation,

@@ -51,12 +51,14 @@ class Projection:
         units: the K units, each with its place.
         activations: (K) their values; for a whole map its largest.
         windows: (K, 4) top, left, height, width of each receptive window in pixels, clipped to the image.
+        uncut: (K, 4) the same before clipping: all of one size, some hanging over the image's edge.
     """
 
     pixels: Tensor
     units: tuple[Unit, ...]
     activations: Tensor
     windows: Tensor
+    uncut: Tensor
 
 
 def strongest(trace: Trace, layer: str, k: int = 9, by: str = "map") -> list[Unit]:
@@ -149,11 +151,15 @@ def project_trace(
             images = tuple(u.image for u in chosen)
             pixels = net(windows.paste(signal) if features.ndim == 4 else signal, images)
             pieces = [(pixels, Windows.whole(images, map_size(trace.image_shape)))]
+    fields = _image_windows(net, windows)
     return Projection(
         pixels=_pasted(pieces, len(chosen), trace.image_shape),
         units=tuple(chosen),
         activations=activations_of(chosen, features),
-        windows=_image_windows(net, windows),
+        windows=fields.boxes(),
+        uncut=torch.tensor(
+            [(t, left, *fields.size) for t, left in zip(fields.tops, fields.lefts, strict=True)]
+        ),
     )
 
 
@@ -185,7 +191,7 @@ def _pasted(pieces: list[tuple[Tensor, Windows]], units: int, image_shape: torch
     return pixels
 
 
-def _image_windows(net: Mirror, windows: Windows) -> Tensor:
+def _image_windows(net: Mirror, windows: Windows) -> Windows:
     for layer in net:
         windows = layer.below(windows)
-    return windows.boxes()
+    return windows

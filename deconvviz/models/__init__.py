@@ -4,7 +4,7 @@ The only place in the project that touches torchvision's models.
 """
 
 from .catalogue import CATALOGUE
-from .load import load_model
+from .load import load_model, outline
 from .network import Network, WeightsOrigin, layer_path, leaves, split
 from .paper_names import paper_names
 from .zfnet import ZFNet, zfnet
@@ -17,6 +17,7 @@ __all__ = [
     "layer_path",
     "leaves",
     "load_model",
+    "outline",
     "paper_names",
     "split",
     "zfnet",

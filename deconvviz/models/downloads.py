@@ -14,12 +14,13 @@ from ..errors import WeightsError
 _PATIENCE_S = 20  # a server that says nothing for so long counts as none
 
 
-def downloaded(model: str, weights: Any) -> Path:
+def downloaded(model: str, weights: Any, progress: bool = True) -> Path:
     """The file of a network's published weights in torch's cache, downloaded there where it is missing.
 
     Args:
         model: the network's name, for messages.
         weights: torchvision's weights enum member, or None where nothing is published.
+        progress: show torchvision's progress bar on stderr.
 
     Raises:
         WeightsError: nothing is published, there is no network, or the download is damaged.
@@ -34,7 +35,7 @@ def downloaded(model: str, weights: Any) -> Path:
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(_PATIENCE_S)
     try:
-        weights.get_state_dict(progress=True, check_hash=True)
+        weights.get_state_dict(progress=progress, check_hash=True)
     except (URLError, TimeoutError, ConnectionError) as error:
         reason = getattr(error, "reason", error)
         raise WeightsError(

@@ -15,6 +15,7 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ def load_model(
     seed: int = 0,
     input_size: int | None = None,
     lean: bool = False,
+    progress: bool = True,
 ) -> Network:
     """A network in evaluation mode with its preprocessing, layer names and classes.
 
@@ -47,6 +49,7 @@ def load_model(
         seed: for random weights; the caller's random state is left as it was.
         input_size: side of the square image it is shown, in pixels; None for the network's own.
         lean: import only the file of torchvision that is needed (see `torchvision_files`).
+        progress: show a progress bar while weights are downloaded.
 
     Raises:
         ModelError: there is no such network, or its function failed.
@@ -60,19 +63,12 @@ def load_model(
     if ":" in name:
         return _own(name, weights, seed, input_size, lean)
     if name not in CATALOGUE:
-        raise ModelError(f"no model '{name}'; {nearest(name, CATALOGUE)}, or package.module:function")
-    entry = CATALOGUE[name]
-    source = (
-        torchvision_module(entry.file, lean)
-        if entry.file
-        else importlib.import_module(f".{name}", __package__)
-    )
-    build: Callable[[], nn.Module] = getattr(source, entry.builder)
-    enum = getattr(source, entry.weights).DEFAULT if entry.weights else None
+        raise ModelError(_unknown(name))
+    build, enum = _builder(name, lean)
     if weights == "random":
         module, origin = _seeded(build, seed), WeightsOrigin(f"random (seed {seed})")
     else:
-        path = downloaded(name, enum) if weights == "default" else Path(weights)
+        path = downloaded(name, enum, progress) if weights == "default" else Path(weights)
         with torch.device("meta"):  # no initialisation: every value comes from the file
             module = build()
         state = read_state(path)
@@ -84,9 +80,46 @@ def load_model(
         module=module.eval(),
         preset=_preset(lean, input_size or 224),
         origin=origin,
-        paper_names=paper_names(module, entry.blocks),
+        paper_names=paper_names(module, CATALOGUE[name].blocks),
         categories=categories,
     )
+
+
+def outline(name: str, *, input_size: int | None = None) -> Network:
+    """A network without any weights, on torch's meta device: for its layers' names and shapes.
+
+    Args:
+        name: as in `load_model`.
+        input_size: as in `load_model`.
+
+    Raises:
+        ModelError: there is no such network, or its function failed.
+    """
+    if ":" in name:
+        network = _own(name, "default", 0, input_size, lean=True)
+        return replace(network, module=network.module.to("meta"))
+    if name not in CATALOGUE:
+        raise ModelError(_unknown(name))
+    build, _ = _builder(name, lean=True)
+    with torch.device("meta"):
+        module = build().eval()
+    names = paper_names(module, CATALOGUE[name].blocks)
+    return Network(name, module, _preset(True, input_size or 224), WeightsOrigin("none"), names)
+
+
+def _builder(name: str, lean: bool) -> tuple[Callable[[], nn.Module], Any]:
+    """The function that builds a named network, and torchvision's default weights for it, if any."""
+    entry = CATALOGUE[name]
+    source = (
+        torchvision_module(entry.file, lean)
+        if entry.file
+        else importlib.import_module(f".{name}", __package__)
+    )
+    return getattr(source, entry.builder), getattr(source, entry.weights).DEFAULT if entry.weights else None
+
+
+def _unknown(name: str) -> str:
+    return f"no model '{name}'; {nearest(name, CATALOGUE)}, or package.module:function for your own"
 
 
 def _own(name: str, weights: str, seed: int, input_size: int | None, lean: bool) -> Network:

@@ -6,7 +6,7 @@ how a photograph becomes the tensor the network sees, and back.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -71,6 +71,12 @@ class Network:
             )
         return path
 
+    def class_names(self, layer: str, channels: Sequence[int]) -> list[str]:
+        """The class of each unit where the layer is the one that scores classes, else empty strings."""
+        scores = self.path_of(layer) == leaves(self.module)[-1][0]
+        known = len(self.categories) if scores else 0
+        return [self.categories[c] if c < known else "" for c in channels]
+
     def served(self) -> str:
         """The range of paper names (or module paths) whose weights are there: ``conv1 to pool5``."""
         names = self.paper_names or {path: path for path, _ in leaves(self.module)}
@@ -90,6 +96,15 @@ class Network:
             ):
                 return False
         return True
+
+    def move_to(self, device: torch.device) -> None:
+        """Moves the module there, in place; parameters without values stay without."""
+        if any(t.is_meta for t in (*self.module.parameters(), *self.module.buffers())):
+            for _, leaf in leaves(self.module):
+                if not any(t.is_meta for t in (*leaf.parameters(), *leaf.buffers())):
+                    leaf.to(device)
+        else:
+            self.module.to(device)
 
     def pixels(self, images: Tensor) -> Tensor:
         """Undo the normalisation: what the network saw, as a picture.
@@ -130,3 +145,28 @@ def layer_path(module: nn.Module, layer: str, paper_names: Mapping[str, str]) ->
 def split(model: nn.Module | Network) -> tuple[nn.Module, Mapping[str, str]]:
     """The module and its paper names: a plain module has none and goes by its dotted paths."""
     return (model.module, model.paper_names) if isinstance(model, Network) else (model, {})
+
+
+def kernels_of(network: Network, layer: str) -> tuple[str, Tensor]:
+    """The kernels of a layer: of the convolution itself, or the last one before a rectified output.
+
+    Returns:
+        the convolution's module path, and (C, I, k, k).
+
+    Raises:
+        LayerError: the layer is no convolution.
+        WeightsError: the weights file has no values for it.
+    """
+    path = network.path_of(layer)
+    before: tuple[str, nn.Module] | None = None
+    for name, leaf in leaves(network.module):
+        if isinstance(leaf, nn.Conv2d | nn.Linear | nn.MaxPool2d | nn.AvgPool2d | nn.AdaptiveAvgPool2d):
+            before = name, leaf
+        if name == path:
+            break
+    if before is None or not isinstance(before[1], nn.Conv2d):
+        convs = [n for n in network.paper_names if n.startswith("conv")] or [
+            name for name, leaf in leaves(network.module) if isinstance(leaf, nn.Conv2d)
+        ]
+        raise LayerError(f"{layer} has no kernels to draw; convolutions: {', '.join(convs) or 'none'}")
+    return before[0], before[1].weight.detach().cpu()

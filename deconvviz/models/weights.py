@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import pickle
 import struct
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,8 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
     try:
         return dict(safetensors.torch.load_file(path))
     except (safetensors.SafetensorError, ValueError) as error:
-        raise WeightsError(f"{path} is damaged or not a safetensors file ({_first_line(error)})") from None
+        reason = str(error).splitlines()[0]
+        raise WeightsError(f"{path} is damaged or not a safetensors file ({reason})") from None
 
 
 def _torch_saved(path: Path) -> object:
@@ -59,20 +61,18 @@ def _torch_saved(path: Path) -> object:
     with path.open("rb") as file:
         zipped = file.read(4) == b"PK\x03\x04"
     try:
-        return torch.load(path, map_location="cpu", mmap=zipped, weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's guesses about pickles that are about to be refused
+            return torch.load(path, map_location="cpu", mmap=zipped, weights_only=True)
     except pickle.UnpicklingError as error:
         if "weights_only" in str(error).lower() or "Unsupported" in str(error):
             raise WeightsError(
                 f"{path} is refused: it holds Python objects besides tensors, and loading them could run "
                 "code; save a plain state dict, or safetensors"
             ) from None
-        raise WeightsError(f"{path} is damaged or not a weights file ({_first_line(error)})") from None
-    except (RuntimeError, EOFError, ValueError, KeyError, struct.error, UnicodeDecodeError) as error:
-        raise WeightsError(f"{path} is damaged or not a weights file ({_first_line(error)})") from None
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:120]
+        raise WeightsError(f"{path} is damaged or not a weights file") from None
+    except (RuntimeError, EOFError, ValueError, KeyError, struct.error):
+        raise WeightsError(f"{path} is damaged or not a weights file; copy or download it again") from None
 
 
 def fit_state(module: nn.Module, state: dict[str, Tensor], label: str, model: str) -> None:

@@ -1,0 +1,5 @@
+"""``python -m deconvviz_cli``, which torchrun wants."""
+
+from .main import run
+
+run()

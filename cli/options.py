@@ -1,0 +1,104 @@
+"""Options that several commands share: the same name, meaning and default everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _all(*options: Callable[[F], F]) -> Callable[[F], F]:
+    def decorate(function: F) -> F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def model_option() -> Callable[[F], F]:
+    """``--model`` and ``--input-size``."""
+    return _all(
+        click.option(
+            "--model",
+            default="alexnet",
+            show_default=True,
+            metavar="NAME",
+            help="A network ('deconvviz models' lists them), or package.module:function for your own.",
+        ),
+        click.option(
+            "--input-size",
+            type=click.IntRange(min=1),
+            metavar="PIXELS",
+            help="Side of the square the network is shown  [default: the network's own, mostly 224].",
+        ),
+    )
+
+
+def weights_options() -> Callable[[F], F]:
+    """``--weights``, ``--seed`` and ``--device``."""
+    return _all(
+        click.option(
+            "--weights",
+            default="default",
+            show_default=True,
+            metavar="default|random|FILE",
+            help="Published weights (downloaded once), random ones, or a file (safetensors or a state dict).",
+        ),
+        click.option("--seed", default=0, show_default=True, help="Draws random weights."),
+        click.option(
+            "--device",
+            default="auto",
+            show_default=True,
+            metavar="auto|cpu|cuda|...",
+            help="Where to compute; auto takes a GPU where there is one.",
+        ),
+    )
+
+
+def image_arguments() -> Callable[[F], F]:
+    """``IMAGES...`` and ``--sample``."""
+    return _all(
+        click.argument("images", nargs=-1, type=click.Path(path_type=Path)),
+        click.option("--sample", is_flag=True, help="Use the photograph that ships with matplotlib."),
+    )
+
+
+def layer_option() -> Callable[[F], F]:
+    """``--layer``, repeatable."""
+    return click.option(
+        "--layer",
+        "layers",
+        multiple=True,
+        required=True,
+        metavar="NAME",
+        help="conv1, pool2, conv3_2, fc8, ... or a module path such as features.3; repeatable.",
+    )
+
+
+def output_options() -> Callable[[F], F]:
+    """``--out`` and ``--quiet``."""
+    return _all(
+        click.option(
+            "--out",
+            type=click.Path(path_type=Path),
+            metavar="FILE|FOLDER",
+            help="A .png, .svg or .pdf file for one figure, or a folder  [default: here].",
+        ),
+        click.option("--quiet", is_flag=True, help="Say nothing on stderr but errors."),
+    )
+
+
+def drawing_options() -> Callable[[F], F]:
+    """``--scale``."""
+    return click.option(
+        "--scale",
+        type=click.Choice(["shared", "each"]),
+        default="shared",
+        show_default=True,
+        help="One contrast for all tiles of a figure, or its own for each.",
+    )

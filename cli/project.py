@@ -1,0 +1,159 @@
+"""``deconvviz project``: the strongest activations of a photograph, back in pixels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .options import (
+    drawing_options,
+    image_arguments,
+    layer_option,
+    model_option,
+    output_options,
+    weights_options,
+)
+from .session import SESSION_OPTIONS, announce, each_photo, open_session, pictures, targets
+
+
+@click.command()
+@image_arguments()
+@layer_option()
+@click.option(
+    "--topk",
+    type=click.IntRange(min=1),
+    metavar="K",
+    help="How many units to project  [default: 9, or all of a layer with fewer].",
+)
+@click.option(
+    "--by",
+    type=click.Choice(["map", "activation"]),
+    default="map",
+    show_default=True,
+    help="The strongest feature maps, each at its strongest place; or the strongest activations of any map.",
+)
+@click.option(
+    "--unit",
+    "units",
+    multiple=True,
+    metavar="N|N,ROW,COLUMN",
+    help="Project this unit instead, at its strongest place or at the one given; repeatable.",
+)
+@click.option(
+    "--from",
+    "source",
+    type=click.Choice(["strongest", "map"]),
+    default="strongest",
+    show_default=True,
+    help="Start from one activation, or from the unit's whole feature map.",
+)
+@click.option(
+    "--rule",
+    type=click.Choice(["deconvnet", "gradient", "guided"]),
+    default="deconvnet",
+    show_default=True,
+    help="How rectifiers treat the signal on its way down.",
+)
+@click.option(
+    "--unpooling",
+    type=click.Choice(["switches", "centre"]),
+    default="switches",
+    show_default=True,
+    help="Where max-unpooling puts the signal: the recorded maximum, or the window's centre.",
+)
+@click.option(
+    "--lrn",
+    type=click.Choice(["identity", "transpose"]),
+    default="identity",
+    show_default=True,
+    help="Contrast normalisation on the way down: passed unchanged, or its exact transpose.",
+)
+@click.option(
+    "--seed-value",
+    type=click.Choice(["activation", "one"]),
+    default="activation",
+    show_default=True,
+    help="Start from the activation's own value, or from one.",
+)
+@click.option("--each", is_flag=True, help="Also write every patch and projection as its own PNG.")
+@click.option("--arrays", is_flag=True, help="Also write the numbers: NAME.npz.")
+@drawing_options()
+@model_option()
+@weights_options()
+@output_options()
+def project(
+    images: tuple[Path, ...],
+    sample: bool,
+    layers: tuple[str, ...],
+    topk: int | None,
+    by: str,
+    units: tuple[str, ...],
+    out: Path | None,
+    each: bool,
+    arrays: bool,
+    **settings: Any,
+) -> None:
+    """Project the strongest activations of IMAGES back to pixels.
+
+    The figure shows each photograph with numbered receptive fields and, for each unit, its image patch
+    beside what the mirrored network makes of that one activation.
+
+    \b
+        deconvviz project cat.jpg --layer conv5 --topk 9
+        deconvviz project cat.jpg --layer conv3 --unit 42 --unit 7,5,6 --rule guided --out guided.pdf
+        deconvviz project *.jpg --layer conv2 --layer conv4 --arrays --out results/
+    """
+    named = [_parsed(unit) for unit in units]
+    paths = pictures(images, sample)
+    places = targets(paths, layers, out)
+    session = open_session(**{k: settings.pop(k) for k in SESSION_OPTIONS})
+    from deconvviz.deconvnet import (
+        ContrastNormalisation,
+        Rectification,
+        Rules,
+        Unit,
+        Unpooling,
+        project_trace,
+        record,
+        strongest,
+    )
+    from deconvviz.errors import UnitError
+
+    from .project_results import Results
+
+    rules = Rules(
+        Rectification(settings["rule"]),
+        Unpooling(settings["unpooling"]),
+        ContrastNormalisation(settings["lrn"]),
+    )
+    for i, photo in each_photo(paths):
+        batch = session.see(photo)
+        exact_lrn = rules.lrn is ContrastNormalisation.TRANSPOSE
+        trace = record(session.network, batch, layers, masks=rules.rectification.masks, inputs=exact_lrn)
+        for layer, target in zip(layers, places[i], strict=True):
+            chosen = [Unit(layer, *place) for place in named] or strongest(
+                trace, layer, topk or min(9, trace.features(layer).shape[1]), by
+            )
+            projection = project_trace(
+                trace, chosen, rules=rules, seed=settings["seed_value"], source=settings["source"]
+            )
+            if not named and not bool((projection.activations > 0).any()):
+                raise UnitError(f"{layer} has no positive activation for {photo.name}: nothing to project")
+            results = Results(session, photo, batch, layer, projection, "unit" if named else by, settings)
+            announce(results.figure(target.figure))
+            if arrays:
+                announce(results.arrays(target.figure.with_suffix(".npz")))
+            if each:
+                announce(*results.parts(target.parts))
+            announce(results.manifest(target.figure.with_suffix(".json")))
+
+
+def _parsed(text: str) -> tuple[int, int | None, int | None]:
+    """``42`` or ``42,6,7`` as channel, row and column."""
+    parts = text.split(",")
+    if len(parts) not in (1, 3) or not all(part.strip().isdecimal() for part in parts):
+        raise click.UsageError(f"--unit {text}: give a unit's number, or number,row,column such as 42,6,7")
+    numbers = [int(part) for part in parts]
+    return (numbers[0], None, None) if len(numbers) == 1 else (numbers[0], numbers[1], numbers[2])

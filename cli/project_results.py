@@ -1,0 +1,127 @@
+"""What ``deconvviz project`` leaves behind for one photograph and layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from deconvviz.data.images import Photo
+from deconvviz.deconvnet import Projection
+from deconvviz.figures import projection_figure, save_figure
+from deconvviz.figures.parts import named_parts, save_tile
+from deconvviz.runs import replacing, short_form, write_json
+
+from .session import Session
+
+_CHOSEN = {"map": "strongest feature maps", "activation": "strongest activations", "unit": "chosen units"}
+
+
+@dataclass(frozen=True)
+class Results:
+    """A projection and all that is said about it.
+
+    Attributes:
+        session: the network and its facts.
+        photo: the photograph.
+        batch: (1, 3, H, W), the photograph as the network saw it.
+        layer: the layer's name.
+        projection: of K units.
+        chosen: how they were chosen: ``map``, ``activation`` or ``unit``.
+        settings: the command's options.
+    """
+
+    session: Session
+    photo: Photo
+    batch: Tensor
+    layer: str
+    projection: Projection
+    chosen: str
+    settings: Mapping[str, Any]
+
+    def figure(self, path: Path) -> Path:
+        """Draws and writes the figure."""
+        count = len(self.projection.units)
+        vectors = self.projection.units[0].row is None
+        what = "strongest units" if vectors and self.chosen == "map" else _CHOSEN[self.chosen]
+        title = f"the {count} {what} of {self.layer}" if count > 1 else self.layer
+        whole = ", projected from the whole map" if self.settings["source"] == "map" else ""
+        network = self.session.network
+        drawn = projection_figure(
+            network.pixels(self.batch)[0],
+            self.projection,
+            title=f"{self.photo.name}: {title}{whole}",
+            caption=f"{network.name}, weights {network.origin.label}, {self.settings['rule']} rule",
+            names=self._class_names,
+            scale=self.settings["scale"],
+        )
+        return save_figure(drawn, path, self._short_form)
+
+    def arrays(self, path: Path) -> Path:
+        """Writes the numbers: input, pixels, channel, row, column, activation, window."""
+
+        def whole(values: list[int | None]) -> NDArray[np.int64]:
+            return np.array([-1 if value is None else value for value in values], dtype=np.int64)
+
+        units = self.projection.units
+        with replacing(path) as temporary, temporary.open("wb") as file:
+            np.savez(
+                file,
+                input=self.batch[0].cpu().numpy(),
+                pixels=self.projection.pixels.float().cpu().numpy(),
+                channel=whole([u.channel for u in units]),
+                row=whole([u.row for u in units]),
+                column=whole([u.column for u in units]),
+                activation=self.projection.activations.float().cpu().numpy(),
+                window=self.projection.windows.numpy(),
+            )
+        return path
+
+    def parts(self, folder: Path) -> list[Path]:
+        """Writes every patch and projection as its own picture."""
+        photo = self.session.network.pixels(self.batch)[0]
+        tiles = named_parts(photo, self.projection, self.settings["scale"])
+        return [save_tile(tile, folder / name, self._short_form) for name, tile in tiles]
+
+    def manifest(self, path: Path) -> Path:
+        """Writes what made the result."""
+        units = [
+            {
+                "channel": unit.channel,
+                "row": unit.row,
+                "column": unit.column,
+                "activation": activation,
+                "window": window,
+                **({"class": name} if name else {}),
+            }
+            for unit, activation, window, name in zip(
+                self.projection.units,
+                self.projection.activations.tolist(),
+                self.projection.windows.tolist(),
+                self._class_names,
+                strict=True,
+            )
+        ]
+        return write_json(path, {**self._facts, **self.settings, "chosen_by": self.chosen, "units": units})
+
+    @cached_property
+    def _facts(self) -> dict[str, Any]:
+        return self.session.manifest(
+            image={"name": self.photo.name, "sha256": self.photo.sha256},
+            layer=self.layer,
+            module=self.session.network.path_of(self.layer),
+        )
+
+    @cached_property
+    def _short_form(self) -> dict[str, str]:
+        return short_form(self._facts)
+
+    @cached_property
+    def _class_names(self) -> list[str]:
+        return self.session.network.class_names(self.layer, [u.channel for u in self.projection.units])

@@ -43,12 +43,14 @@ class _Sliding(MirroredLayer):
         """Adds each value at its row-major place in its own window: (K, C, h, w) to (K, C, *size)."""
         height, width = size
         h, w = signal.shape[2:]
-        rows = torch.div(places, self.kernel[1], rounding_mode="floor")
-        columns = places - rows * self.kernel[1]
-        corner = torch.arange(h, device=signal.device)[:, None] * (self.stride[0] * width)
-        corner = corner + torch.arange(w, device=signal.device) * self.stride[1]
-        flat = rows.to(torch.int64) * (self.dilation[0] * width) + columns.to(torch.int64) * self.dilation[1]
-        flat = (flat + corner).expand(signal.shape)
+        # row * (dilation * width) + column * dilation, from place = row * kernel + column, in few passes
+        step = self.dilation[0] * width - self.dilation[1] * self.kernel[1]
+        places = places.to(torch.int32)
+        flat = torch.div(places, self.kernel[1], rounding_mode="floor").mul_(step)
+        flat += places if self.dilation[1] == 1 else places * self.dilation[1]
+        corner = torch.arange(h, dtype=torch.int32, device=signal.device)[:, None] * (self.stride[0] * width)
+        corner = corner + torch.arange(w, dtype=torch.int32, device=signal.device) * self.stride[1]
+        flat = (flat + corner).to(torch.int64).expand(signal.shape)
         k, c = signal.shape[:2]
         down = signal.new_zeros((k, c, height * width))
         down.scatter_add_(2, flat.reshape(k, c, -1), signal.reshape(k, c, -1))
@@ -77,6 +79,8 @@ class Unpool(_Sliding):
             places = torch.full((1, 1, 1, 1), middle, device=signal.device)
         else:
             places = above.crop(self.switches)
+            if natural == below:  # switches lie on the map: nothing can hang over its edge
+                return self._spread(signal, places, natural.size)
         return fit(self._spread(signal, places, natural.size), natural, below)
 
     def extra_repr(self) -> str:

@@ -126,10 +126,14 @@ class Windows:
             height, width = self.size
             for k, (top, left) in enumerate(zip(self.tops, self.lefts, strict=True)):
                 rows, columns = self._overlap(top, left)
-                signal[k, :, : rows.start] = 0
-                signal[k, :, min(rows.stop, height) :] = 0
-                signal[k, :, :, : columns.start] = 0
-                signal[k, :, :, min(columns.stop, width) :] = 0
+                if rows.start > 0:
+                    signal[k, :, : rows.start] = 0
+                if rows.stop < height:
+                    signal[k, :, rows.stop :] = 0
+                if columns.start > 0:
+                    signal[k, :, :, : columns.start] = 0
+                if columns.stop < width:
+                    signal[k, :, :, columns.stop :] = 0
         return signal
 
     def boxes(self) -> Tensor:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from .. import tiles
-from .canvas import FAINT, bare_axes, new_figure, number, text_at
+from .canvas import FAINT, MARGIN, head_and_foot, new_sheet, number, picture, words
 
 
 def filters_figure(
@@ -27,56 +28,44 @@ def filters_figure(
     shared = tiles.signed_scale([kernels])
     scales = [shared if scale == "shared" else tiles.signed_scale([kernel]) for kernel in kernels]
     draw = _in_colour if kernels.shape[1] == 3 else _in_grey
-    figure = draw(kernels, scales, list(channels))
-    across = figure.get_size_inches()
-    text_at(figure, 0.25, across[1] - 0.3, title, 12, fontweight="bold")
+    sheet = draw(kernels, scales, list(channels))
+    grey = "grey is zero, brighter positive, darker negative"
     how = f"one scale, ±{number(shared)}" if scale == "shared" else "each unit at its own scale"
-    words = f"grey is zero, brighter positive, darker negative; {how} ({tiles.PERCENTILE:g}th percentile)"
-    text_at(figure, 0.25, 0.15, " · ".join(filter(None, [caption, words])), 7.5, FAINT)
-    return figure
+    head_and_foot(sheet, title, caption, f"{grey}; {how} ({tiles.PERCENTILE:g}th percentile)")
+    return sheet.figure  # type: ignore[return-value]  # a sheet is never on a SubFigure
 
 
-def _in_colour(kernels: tiles.Floats, scales: list[float], channels: list[int]) -> Figure:
+def _in_colour(kernels: tiles.Floats, scales: list[float], channels: list[int]) -> Axes:
     columns = tiles.columns_for(len(channels), aspect=1.35)
     rows = -(-len(channels) // columns)
     tile = max(0.45, min(1.5, 10 / columns))
     step_x, step_y = tile + 0.08, tile + 0.22
-    figure = new_figure(max(columns * step_x + 0.5, 6.0), rows * step_y + 1.0)
-    axes = bare_axes(figure, 0.25, 0.42, columns * step_x, rows * step_y)
+    sheet = new_sheet(max(columns * step_x + 2 * MARGIN, 6.0), rows * step_y + 0.95)
     for i, (kernel, end) in enumerate(zip(kernels, scales, strict=True)):
-        x, y = i % columns * step_x, i // columns * step_y + 0.18
-        extent = (x, x + tile, y + tile, y)
-        axes.imshow(tiles.signed_tile(kernel, end), extent=extent, interpolation="nearest")
-        axes.text(x, y - 0.03, str(channels[i]), fontsize=7)
-    axes.set_xlim(0, columns * step_x)
-    axes.set_ylim(rows * step_y, 0)
-    return figure
+        x, y = MARGIN + i % columns * step_x, 0.42 + (rows - 1 - i // columns) * step_y
+        picture(sheet, tiles.signed_tile(kernel, end), x, y, tile, tile)
+        words(sheet, x, y + tile + 0.03, str(channels[i]), 7)
+    return sheet
 
 
-def _in_grey(kernels: tiles.Floats, scales: list[float], channels: list[int]) -> Figure:
+def _in_grey(kernels: tiles.Floats, scales: list[float], channels: list[int]) -> Axes:
     units, inputs, height, width = kernels.shape
-    sheet = tiles.grid(
+    table = tiles.grid(
         [tiles.signed_tile(k, end) for unit, end in zip(kernels, scales, strict=True) for k in unit],
         columns=inputs,
         gap=1,
-        background=255,
     )
-    inch = max(0.012, min(0.1, 14 / sheet.shape[1]))
-    figure = new_figure(max(sheet.shape[1] * inch + 1.0, 6.0), sheet.shape[0] * inch + 1.35)
-    axes = bare_axes(figure, 0.75, 0.62, sheet.shape[1] * inch, sheet.shape[0] * inch)
-    axes.imshow(sheet, cmap="gray", vmin=0, vmax=255, interpolation="nearest", aspect="auto")
-    axes.set_axis_on()
-    for spine in axes.spines.values():
-        spine.set_visible(False)
-    every = max(1, -(-units // 64))
-    shown = range(0, units, every)
-    axes.set_yticks(
-        [(height + 1) * i + (height - 1) / 2 for i in shown], [str(channels[i]) for i in shown], fontsize=6
-    )
-    every = max(1, -(-inputs // 32))
-    ticks = range(0, inputs, every)
-    axes.set_xticks([(width + 1) * i + (width - 1) / 2 for i in ticks], [str(i) for i in ticks], fontsize=6)
-    axes.tick_params(length=0, pad=2)
-    axes.set_xlabel("input map", fontsize=8)
-    axes.set_ylabel("unit", fontsize=8)
-    return figure
+    inch = max(0.012, min(0.1, 14 / table.shape[1]))
+    across, down = table.shape[1] * inch, table.shape[0] * inch
+    left, bottom = MARGIN + 0.45, 0.45
+    sheet = new_sheet(max(left + across + MARGIN, 7.0), bottom + down + 0.95)
+    picture(sheet, table, left, bottom, across, down)
+    centre = {"va": "center", "ha": "right"}
+    for i in range(0, units, max(1, -(-units // 64))):
+        y = bottom + down - ((height + 1) * i + height / 2) * inch
+        words(sheet, left - 0.06, y, str(channels[i]), 6, FAINT, **centre)
+    for i in range(0, inputs, max(1, -(-inputs // 32))):
+        x = left + ((width + 1) * i + width / 2) * inch
+        words(sheet, x, bottom + down + 0.05, str(i), 6, FAINT, ha="center")
+    words(sheet, left, bottom + down + 0.22, "one row a unit, one column an input map", 7.5, FAINT)
+    return sheet

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from .. import tiles
-from .canvas import FAINT, INK, bare_axes, new_figure, number, text_at
+from .canvas import FAINT, INK, MARGIN, head_and_foot, new_sheet, number, picture, words
 from .vectors import vector_bars, vector_sheet
 
 COLOURS = "magma"
@@ -66,33 +66,32 @@ def maps_figure(
     rows = -(-places // columns)
     tile = max(0.55, min(1.5, 11 / columns))
     step_x, step_y = tile + 0.07, tile + 0.2
-    across, down = max(columns * step_x + 0.5, 6.0), rows * step_y + 1.15
-    figure = new_figure(across, down)
-    axes = bare_axes(figure, 0.25, 0.45, columns * step_x, rows * step_y)
-    axes.set_xlim(0, columns * step_x)
-    axes.set_ylim(rows * step_y, 0)
+    sheet = new_sheet(max(columns * step_x + 2 * MARGIN, 6.0), rows * step_y + 0.95)
     size = 6.5 if tile < 0.9 else 8
-    axes.imshow(tiles.photo_tile(photo.cpu().numpy()), extent=(0, tile, 0.16 + tile, 0.16))
-    axes.text(0, 0.13, "photograph", fontsize=size, color=FAINT)
+    first = 0.4 + rows * step_y - step_y
+
+    def place(i: int) -> tuple[float, float]:
+        return MARGIN + i % columns * step_x, first - i // columns * step_y
+
+    x, y = place(0)
+    picture(sheet, tiles.photo_tile(photo.cpu().numpy()), x, y, tile, tile)
+    words(sheet, x, y + tile + 0.03, "photograph", size, FAINT)
     dead = 0
     for i, channel in enumerate(channels, start=1):
+        x, y = place(i)
         top = shared if scale == "shared" else map_scale(features[channel])
-        x, y = i % columns * step_x, i // columns * step_y + 0.16
         alive = bool((features[channel] > 0).any())
-        axes.imshow(
-            map_tile(features[channel], top), extent=(x, x + tile, y + tile, y), interpolation="nearest"
-        )
+        picture(sheet, map_tile(features[channel], top), x, y, tile, tile)
         label, colour = (str(channel), INK) if alive else (f"{channel} dead", FAINT)
-        axes.text(x, y - 0.03, label, fontsize=size, color=colour)
+        words(sheet, x, y + tile + 0.03, label, size, colour)
         if not alive:
             dead += 1
-            axes.plot([x, x + tile], [y, y + tile], color="#b0b0b0", lw=0.8)
-    axes.set_xlim(0, columns * step_x)
-    axes.set_ylim(rows * step_y, 0)
-    text_at(figure, 0.25, down - 0.3, title, 12, fontweight="bold")
+            sheet.plot([x, x + tile], [y + tile, y], color="#b0b0b0", lw=0.8)
     how = (
-        f"black is zero, white is {number(shared)}" if scale == "shared" else "each map at its own brightness"
+        f"black is zero, brightest {number(shared)} and above"
+        if scale == "shared"
+        else "each map at its own brightness"
     )
     note = f"{dead} dead (grey, struck out: no positive activation)" if dead else "none dead"
-    text_at(figure, 0.25, 0.15, " · ".join(filter(None, [caption, how, note])), 7.5, FAINT)
-    return figure
+    head_and_foot(sheet, title, caption, how, note)
+    return sheet.figure  # type: ignore[return-value]  # a sheet is never on a SubFigure

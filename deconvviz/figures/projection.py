@@ -8,17 +8,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from .. import tiles
 from ..deconvnet import Projection
-from .canvas import FAINT, HUES, bare_axes, new_figure, number, outline, text_at
+from .canvas import FAINT, HUES, MARGIN, head_and_foot, new_sheet, number, picture, words
 from .parts import tile_pairs
 
-_TILE, _GAP, _LABEL, _BETWEEN = 1.25, 0.05, 0.2, 0.22  # inches
-_MARGIN, _HEAD, _FOOT = 0.25, 0.62, 0.42
+_GAP, _LABEL, _BETWEEN = 0.05, 0.2, 0.2  # inches
+_HEAD, _FOOT = 0.62, 0.42
 
 
 def projection_figure(
@@ -43,98 +44,86 @@ def projection_figure(
     Returns:
         a figure about 13 inches wide for nine units.
     """
-    picture = tiles.photo_tile(photo.cpu().numpy())
     windows = projection.windows.tolist()
     pairs, shared = tile_pairs(photo, projection, scale)
-
     count = len(windows)
     columns = tiles.columns_for(count)
     rows = math.ceil(count / columns)
-    tile = _TILE if count <= 36 else 0.7
-    pair, step = 2 * tile + _GAP, tile + _LABEL + _BETWEEN - 0.06
-    block = max(rows * step, 3.4)
+    tile = 1.25 if count <= 36 else 0.7
+    step_x, step_y = 2 * tile + _GAP + _BETWEEN, tile + _LABEL + _BETWEEN
+    block = max(rows * step_y, 3.4)
     side = min(block - 0.22, 4.7)
-    left = _MARGIN + side + 0.45
-    width = left + columns * (pair + _BETWEEN) + _MARGIN - _BETWEEN
-    figure = new_figure(max(width, 8.6), _HEAD + block + _FOOT)
-    _photograph(figure, picture, windows, block, side)
-    for k in range(count):
-        x = left + k % columns * (pair + _BETWEEN)
-        y = _FOOT + block - (k // columns + 1) * step + _BETWEEN - 0.06
+    left = MARGIN + side + 0.45
+    sheet = new_sheet(max(left + columns * step_x - _BETWEEN + MARGIN, 8.6), _HEAD + block + _FOOT)
+    _photograph(sheet, tiles.photo_tile(photo.cpu().numpy()), windows, _FOOT + block - side - 0.05, side)
+    for k, (patch, drawn) in enumerate(pairs):
+        x = left + k % columns * step_x
+        y = _FOOT + block - (k // columns + 1) * step_y + _BETWEEN
+        picture(sheet, patch, x, y, tile, tile, edge=True)
+        picture(sheet, drawn, x + tile + _GAP, y, tile, tile, edge=True)
         value = projection.activations[k].item()
-        unit = projection.units[k]
-        label = f"unit {unit.channel}" + (f"  {names[k]}" if k < len(names) and names[k] else "")
-        label = label if len(label) <= 24 else label[:23] + "…"
-        up = y + tile + 0.05
-        text_at(figure, x, up, f"{k + 1}", 8.5, _hue(k), fontweight="bold")
-        text_at(figure, x + 0.12 + 0.07 * len(str(k + 1)), up, label, 8)
-        text_at(figure, x + pair, up, number(value), 8, FAINT, ha="right")
-        for x_tile, drawn in ((x, pairs[k][0]), (x + tile + _GAP, pairs[k][1])):
-            axes = bare_axes(figure, x_tile, y, tile, tile)
-            axes.imshow(drawn, interpolation="nearest" if len(drawn) < 24 else None)
-            outline(axes)
+        _label(sheet, k, projection.units[k].channel, names[k] if k < len(names) else "", x, y + tile + 0.05)
+        words(sheet, x + 2 * tile + _GAP, y + tile + 0.05, number(value), 8, FAINT, ha="right")
         if not projection.pixels[k].any():
             why = "inactive" if value == 0 else "nothing arrives"
-            axes.text(
-                0.5, 0.5, why, ha="center", va="center", fontsize=8, color="white", transform=axes.transAxes
-            )
-    _words(figure, title, caption, scale, shared, left)
-    return figure
+            words(sheet, x + 1.5 * tile + _GAP, y + tile / 2, why, 8, "white", ha="center", va="center")
+    legend = "left: what the unit sees · right: what made it fire · number: activation"
+    words(sheet, left, _FOOT + block + 0.1, legend, 8.5, FAINT)
+    grey = "projections: grey is zero, brighter positive, darker negative"
+    how = f"one scale, ±{number(shared)}" if scale == "shared" else "each tile at its own scale"
+    head_and_foot(sheet, title, caption, f"{grey}; {how} ({tiles.PERCENTILE:g}th percentile)")
+    return sheet.figure  # type: ignore[return-value]  # a sheet is never on a SubFigure
+
+
+def _label(sheet: Axes, k: int, channel: int, name: str, x: float, y: float) -> None:
+    """The rank in its colour, the unit's number and its name."""
+    words(sheet, x, y, str(k + 1), 8.5, _hue(k), fontweight="bold")
+    label = f"unit {channel}" + (f"  {name}" if name else "")
+    words(sheet, x + 0.12 + 0.07 * len(str(k + 1)), y, label if len(label) <= 26 else label[:25] + "…", 8)
 
 
 def _photograph(
-    figure: Figure, picture: tiles.Bytes, windows: list[list[int]], block: float, side: float
+    sheet: Axes, photo: tiles.Bytes, windows: list[list[int]], bottom: float, side: float
 ) -> None:
     """The photograph with a numbered rectangle a unit; none where every unit sees all of it."""
-    height, width = picture.shape[:2]
-    axes = bare_axes(figure, _MARGIN, _FOOT + block - side - 0.05, side, side)
-    axes.imshow(picture)
+    height, width = photo.shape[:2]
+    picture(sheet, photo, MARGIN, bottom, side, side)
     if all(window == [0, 0, height, width] for window in windows):
-        axes.set_title("every unit sees the whole photograph", fontsize=8, color=FAINT, pad=4)
-        return
-    taken: list[tuple[float, float]] = []
-    for k in reversed(range(len(windows))):  # the strongest on top
-        top, left, h, w = windows[k]
-        axes.add_patch(Rectangle((left - 0.5, top - 0.5), w, h, fill=False, lw=2.4, ec="black", alpha=0.45))
-        axes.add_patch(Rectangle((left - 0.5, top - 0.5), w, h, fill=False, lw=1.4, ec=_hue(k)))
-    for k, (top, left, h, w) in enumerate(windows):
-        x, y = _free_place(left + w / 2, top + h / 2, taken, spacing=0.062 * width, limit=(width, height))
-        taken.append((x, y))
-        box = {"boxstyle": "circle,pad=0.22", "fc": _hue(k), "ec": "white", "lw": 0.8}
-        dark = "black" if k % len(HUES) in (0, 1, 3, 6) else "white"
-        axes.text(
-            x, y, str(k + 1), fontsize=7.5, fontweight="bold", color=dark, ha="center", va="center", bbox=box
+        middle = MARGIN + side / 2
+        words(
+            sheet, middle, bottom + side + 0.06, "every unit sees the whole photograph", 8, FAINT, ha="center"
         )
+        return
+    across, down = side / width, side / height  # inches a pixel
+    taken: list[tuple[float, float]] = []
+    for k, (top, left, h, w) in reversed(list(enumerate(windows))):  # the strongest on top
+        corner = MARGIN + left * across, bottom + side - (top + h) * down
+        for lw, colour, alpha in ((2.4, "black", 0.45), (1.4, _hue(k), 1.0)):
+            box = Rectangle(corner, w * across, h * down, fill=False, lw=lw, ec=colour, alpha=alpha)
+            box.set_gid(f"window {k + 1}")
+            sheet.add_patch(box)
+    for k, (top, left, h, w) in enumerate(windows):
+        x, y = _free_place(
+            (left + w / 2) * across, (top + h / 2) * down, taken, spacing=0.062 * side, limit=side
+        )
+        taken.append((x, y))
+        disc = {"boxstyle": "circle,pad=0.22", "fc": _hue(k), "ec": "white", "lw": 0.8}
+        ink = "black" if k % len(HUES) in (0, 1, 3, 6) else "white"
+        centred = {"ha": "center", "va": "center", "fontweight": "bold", "bbox": disc}
+        words(sheet, MARGIN + x, bottom + side - y, str(k + 1), 7.5, ink, **centred)
 
 
 def _free_place(
-    x: float, y: float, taken: list[tuple[float, float]], spacing: float, limit: tuple[int, int]
+    x: float, y: float, taken: list[tuple[float, float]], spacing: float, limit: float
 ) -> tuple[float, float]:
     """The nearest place to (x, y), on a spiral, that keeps its distance from those already taken."""
     for turn in range(400):
         angle, radius = turn * 2.4, spacing * 0.32 * math.sqrt(turn)
         px, py = x + radius * math.cos(angle), y + radius * math.sin(angle)
-        within = spacing / 2 <= px <= limit[0] - spacing / 2 and spacing / 2 <= py <= limit[1] - spacing / 2
+        within = all(spacing / 2 <= p <= limit - spacing / 2 for p in (px, py))
         if within and all(math.hypot(px - tx, py - ty) >= spacing for tx, ty in taken):
             return px, py
     return x, y
-
-
-def _words(figure: Figure, title: str, caption: str, scale: str, shared: float, left: float) -> None:
-    up = figure.get_size_inches()[1]
-    text_at(figure, _MARGIN, up - 0.3, title, 12, fontweight="bold")
-    text_at(
-        figure,
-        left,
-        up - 0.52,
-        "left: what the unit sees · right: what made it fire · number: activation",
-        8.5,
-        FAINT,
-    )
-    how = f"one scale, ±{number(shared)}" if scale == "shared" else "each tile at its own scale"
-    grey = "projections: grey is zero, brighter positive, darker negative"
-    foot = f"{grey}; {how} ({tiles.PERCENTILE:g}th percentile)"
-    text_at(figure, _MARGIN, 0.15, " · ".join(filter(None, [caption, foot])), 7.5, FAINT)
 
 
 def _hue(k: int) -> str:

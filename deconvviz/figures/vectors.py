@@ -11,7 +11,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from .. import tiles
-from .canvas import FAINT, INK, new_figure, number, text_at
+from .canvas import INK, head_and_foot, new_figure, number
 
 
 def vector_sheet(values: tiles.Floats, title: str, caption: str) -> Figure:
@@ -80,6 +80,10 @@ def vector_bars(
     return figure
 
 
-def _words(figure: Figure, title: str, caption: str, note: str) -> None:
-    text_at(figure, 0.25, figure.get_size_inches()[1] - 0.3, title, 12, fontweight="bold")
-    text_at(figure, 0.25, 0.12, " · ".join(filter(None, [caption, note])), 7.5, FAINT)
+def _words(figure: Figure, title: str, *notes: str) -> None:
+    """The same head and foot as on a sheet, above axes of the figure's own."""
+    sheet = figure.add_axes((0, 0, 1, 1), zorder=-1)
+    sheet.set_axis_off()
+    sheet.set_xlim(0, figure.get_size_inches()[0])
+    sheet.set_ylim(0, figure.get_size_inches()[1])
+    head_and_foot(sheet, title, *notes)

@@ -114,8 +114,10 @@ def fit_state(module: nn.Module, state: dict[str, Tensor], label: str, model: st
 def _drop_value(module: nn.Module, name: str) -> None:
     parent, _, leaf = name.rpartition(".")
     owner = module.get_submodule(parent)
-    old = getattr(owner, leaf)
-    empty = torch.empty_like(old, device="meta")
+    old: Tensor = getattr(owner, leaf)
+    if old.is_meta:
+        return
+    empty = torch.empty(old.shape, dtype=old.dtype, device="meta")
     setattr(owner, leaf, nn.Parameter(empty, old.requires_grad) if isinstance(old, nn.Parameter) else empty)
 
 

@@ -9,7 +9,15 @@ import click
 
 from .options import model_option
 
-_HEAD = ("name", "module", "kind", "output", "units", "field", "stride")
+_HEAD = {
+    "name": "name",
+    "module": "module",
+    "kind": "kind",
+    "output_shape": "output",
+    "units": "units",
+    "receptive_field": "receptive field",
+    "stride": "stride",
+}
 
 
 @click.command()
@@ -18,8 +26,8 @@ _HEAD = ("name", "module", "kind", "output", "units", "field", "stride")
 def layers(model: str, input_size: int | None, as_json: bool) -> None:
     """List the layers of a network.
 
-    Either name, the paper's or the module's, serves as --layer. The field is what one unit sees of the
-    image, the stride how far its neighbours' fields are apart, both in input pixels.
+    Either name, the paper's or the module's, serves as --layer. The receptive field is what one unit sees
+    of the image, the stride how far its neighbours' fields are apart, both in input pixels.
     """
     import torch
 
@@ -40,16 +48,16 @@ def layers(model: str, input_size: int | None, as_json: bool) -> None:
                 "name": names.get(step.name),
                 "module": step.name,
                 "kind": type(step.module).__name__,
-                "output": list(step.output_shape[1:]),
+                "output_shape": list(step.output_shape[1:]),
                 "units": step.output_shape[1] if len(step.output_shape) > 1 else 0,
-                "field": list(field.size) if field else None,
+                "receptive_field": list(field.size) if field else None,
                 "stride": list(field.stride) if field else None,
             }
         )
     if as_json:
         click.echo(json.dumps({"model": model, "input_size": side, "layers": rows}, indent=1))
         return
-    table = [_HEAD, *(tuple(_cell(key, row[key]) for key in _HEAD) for row in rows)]
+    table = [tuple(_HEAD.values()), *(tuple(_cell(key, row[key]) for key in _HEAD) for row in rows)]
     widths = [max(len(line[i]) for line in table) for i in range(len(_HEAD))]
     for line in table:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
@@ -58,6 +66,6 @@ def layers(model: str, input_size: int | None, as_json: bool) -> None:
 def _cell(key: str, value: Any) -> str:
     if value is None:
         return "-"
-    if key in ("field", "stride") and value[0] == value[1]:
+    if key in ("receptive_field", "stride") and value[0] == value[1]:
         return str(value[0]) if value[0] else "-"
     return "x".join(map(str, value)) if isinstance(value, list) else str(value)

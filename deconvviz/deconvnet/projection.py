@@ -52,6 +52,7 @@ class Projection:
         activations: (K) their values; for a whole map its largest.
         windows: (K, 4) top, left, height, width of each receptive window in pixels, clipped to the image.
         uncut: (K, 4) the same before clipping: all of one size, some hanging over the image's edge.
+        source: ``strongest`` or ``map``: what was projected, one activation or a unit's whole feature map.
     """
 
     pixels: Tensor
@@ -59,6 +60,7 @@ class Projection:
     activations: Tensor
     windows: Tensor
     uncut: Tensor
+    source: str = "strongest"
 
 
 def strongest(trace: Trace, layer: str, k: int = 9, by: str = "map") -> list[Unit]:
@@ -160,6 +162,7 @@ def project_trace(
         uncut=torch.tensor(
             [(t, left, *fields.size) for t, left in zip(fields.tops, fields.lefts, strict=True)]
         ),
+        source=source,
     )
 
 

@@ -19,8 +19,8 @@ from ..runs import replacing
 SUFFIXES = (".png", ".svg", ".pdf")
 INK = "#1a1a1a"
 FAINT = "#6b6b6b"
-# Nine hues that stay apart on a photograph, in print and for colour-blind eyes (after Okabe & Ito 2008).
-HUES = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7", "#7a3fbf", "#8c564b")
+# Nine hues that stay apart on a photograph and on white, also for colour-blind eyes (after Okabe & Ito 2008).
+HUES = ("#e69f00", "#56b4e9", "#009e73", "#9ab800", "#0072b2", "#d55e00", "#cc79a7", "#7a3fbf", "#8c564b")
 DOTS_PER_INCH = 150
 MAX_PIXELS_A_SIDE = 30_000
 MARGIN = 0.25  # inches

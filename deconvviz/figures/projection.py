@@ -14,7 +14,7 @@ from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from .. import tiles
-from ..deconvnet import Projection
+from ..deconvnet import Projection, Unit
 from .canvas import FAINT, HUES, MARGIN, head_and_foot, new_sheet, number, picture, words
 from .parts import tile_pairs
 
@@ -55,19 +55,22 @@ def projection_figure(
     side = min(block - 0.22, 4.7)
     left = MARGIN + side + 0.45
     sheet = new_sheet(max(left + columns * step_x - _BETWEEN + MARGIN, 8.6), _HEAD + block + _FOOT)
-    _photograph(sheet, tiles.photo_tile(photo.cpu().numpy()), windows, _FOOT + block - side - 0.05, side)
+    whole = "whole maps, projected" if projection.source == "map" else "every unit sees the whole photograph"
+    _photograph(
+        sheet, tiles.photo_tile(photo.cpu().numpy()), windows, _FOOT + block - side - 0.05, side, whole
+    )
     for k, (patch, drawn) in enumerate(pairs):
         x = left + k % columns * step_x
         y = _FOOT + block - (k // columns + 1) * step_y + _BETWEEN
         picture(sheet, patch, x, y, tile, tile, edge=True)
         picture(sheet, drawn, x + tile + _GAP, y, tile, tile, edge=True)
         value = projection.activations[k].item()
-        _label(sheet, k, projection.units[k].channel, names[k] if k < len(names) else "", x, y + tile + 0.05)
+        _label(sheet, k, projection.units[k], names[k] if k < len(names) else "", x, y + tile + 0.05)
         words(sheet, x + 2 * tile + _GAP, y + tile + 0.05, number(value), 8, FAINT, ha="right")
         if not projection.pixels[k].any():
             why = "inactive" if value == 0 else "nothing arrives"
             words(sheet, x + 1.5 * tile + _GAP, y + tile / 2, why, 8, "white", ha="center", va="center")
-    legend = "left: what the unit sees · right: what made it fire · number: activation"
+    legend = "left: what the unit sees · right: what made it fire · unit at row,column · activation"
     words(sheet, left, _FOOT + block + 0.1, legend, 8.5, FAINT)
     grey = "projections: grey is zero, brighter positive, darker negative"
     how = f"one scale, ±{number(shared)}" if scale == "shared" else "each tile at its own scale"
@@ -75,17 +78,18 @@ def projection_figure(
     return sheet.figure  # type: ignore[return-value]  # a sheet is never on a SubFigure
 
 
-def _label(sheet: Axes, k: int, channel: int, name: str, x: float, y: float) -> None:
-    """The rank in its colour, the unit's number and its name."""
+def _label(sheet: Axes, k: int, unit: Unit, name: str, x: float, y: float) -> None:
+    """The rank in its colour, the unit's number, and its name or its place."""
     words(sheet, x, y, str(k + 1), 8.5, _hue(k), fontweight="bold")
-    label = f"unit {channel}" + (f"  {name}" if name else "")
+    place = "" if unit.row is None else f"at {unit.row},{unit.column}"
+    label = f"unit {unit.channel}  {name or place}"
     words(sheet, x + 0.12 + 0.07 * len(str(k + 1)), y, label if len(label) <= 26 else label[:25] + "…", 8)
 
 
 def _photograph(
-    sheet: Axes, photo: tiles.Bytes, windows: list[list[int]], bottom: float, side: float
+    sheet: Axes, photo: tiles.Bytes, windows: list[list[int]], bottom: float, side: float, whole: str
 ) -> None:
-    """The photograph with a numbered rectangle a unit; none where every unit sees all of it."""
+    """The photograph with a numbered rectangle a unit, or, where each is all of it, the words `whole`."""
     height, width = photo.shape[:2]
     picture(sheet, photo, MARGIN, bottom, side, side)
     if all(window == [0, 0, height, width] for window in windows):

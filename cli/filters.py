@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -21,7 +20,7 @@ from .session import announce, open_session, targets
 @weights_options()
 @output_options()
 def filters(
-    layers: tuple[str, ...], units: tuple[int, ...], scale: str, out: Path | None, **session_options: Any
+    layers: tuple[str, ...], units: tuple[int, ...], scale: str, out: str | None, **session_options: Any
 ) -> None:
     """Draw the kernels of a convolution.
 
@@ -32,7 +31,7 @@ def filters(
         deconvviz filters --layer conv1
         deconvviz filters --layer conv2 --unit 0 --unit 7 --out kernels.pdf
     """
-    places = targets([Path(session_options["model"].replace(":", "_"))], layers, out, ending="_filters")[0]
+    places = targets([session_options["model"].replace(":", "_")], layers, out, ending="_filters")[0]
     session = open_session(**session_options)
     from deconvviz.errors import UnitError
     from deconvviz.figures import filters_figure, save_figure

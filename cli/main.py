@@ -36,7 +36,7 @@ for command in (project, maps, filters, layers, models):
 def run() -> None:
     """Runs the command line: exit code 0, 1 with one line for what went wrong, 2 for wrong usage."""
     try:
-        sys.exit(main.main(standalone_mode=False) or 0)
+        sys.exit(main.main(prog_name="deconvviz", standalone_mode=False) or 0)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
         sys.exit(2)

@@ -15,7 +15,7 @@ from .options import (
     output_options,
     weights_options,
 )
-from .session import Session, announce, each_photo, open_session, pictures, targets
+from .session import Session, announce, for_each_photo, open_session, pictures, targets
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,7 +41,7 @@ def maps(
     each: bool,
     arrays: bool,
     scale: str,
-    out: Path | None,
+    out: str | None,
     **session_options: Any,
 ) -> None:
     """Draw all feature maps of a layer for IMAGES as one grid.
@@ -54,13 +54,14 @@ def maps(
         deconvviz maps cat.jpg --layer conv5 --topk 16 --each --out maps/
     """
     paths = pictures(images, sample)
-    places = targets(paths, layers, out, ending="_maps")
+    places = targets([path.stem for path in paths], layers, out, ending="_maps")
     session = open_session(**session_options)
+    from deconvviz.data.images import Photo
     from deconvviz.deconvnet import record, strongest
     from deconvviz.figures import maps_figure, save_figure
     from deconvviz.runs import short_form, write_json
 
-    for i, photo in each_photo(paths):
+    def work(i: int, photo: Photo) -> None:
         batch = session.see(photo)
         trace = record(session.network, batch, layers, masks=False, inputs=False)
         for layer, target in zip(layers, places[i], strict=True):
@@ -97,6 +98,8 @@ def maps(
                 written += _save_each(session, target.parts, features, channels, scale)
             written.append(write_json(target.figure.with_suffix(".json"), facts))
             announce(*written)
+
+    for_each_photo(paths, work)
 
 
 def _title(layer: str, features: Tensor, channels: list[int]) -> str:

@@ -49,7 +49,14 @@ def weights_options() -> Callable[[F], F]:
             metavar="default|random|FILE",
             help="Published weights (downloaded once), random ones, or a file (safetensors or a state dict).",
         ),
-        click.option("--seed", default=0, show_default=True, help="Draws random weights."),
+        click.option(
+            "--seed",
+            type=click.IntRange(0, 2**63 - 1),
+            default=0,
+            show_default=True,
+            metavar="N",
+            help="Draws random weights.",
+        ),
         click.option(
             "--device",
             default="auto",
@@ -75,6 +82,7 @@ def layer_option() -> Callable[[F], F]:
         "layers",
         multiple=True,
         required=True,
+        callback=lambda _context, _option, names: tuple(dict.fromkeys(names)),
         metavar="NAME",
         help="conv1, pool2, conv3_2, fc8, ... or a module path such as features.3; repeatable.",
     )
@@ -85,8 +93,7 @@ def output_options() -> Callable[[F], F]:
     return _all(
         click.option(
             "--out",
-            type=click.Path(path_type=Path),
-            metavar="FILE|FOLDER",
+            metavar="FILE|FOLDER/",
             help="A .png, .svg or .pdf file for one figure, or a folder  [default: here].",
         ),
         click.option("--quiet", is_flag=True, help="Say nothing on stderr but errors."),

@@ -15,7 +15,7 @@ from .options import (
     output_options,
     weights_options,
 )
-from .session import SESSION_OPTIONS, announce, each_photo, open_session, pictures, targets
+from .session import SESSION_OPTIONS, announce, for_each_photo, open_session, pictures, targets
 
 
 @click.command()
@@ -30,9 +30,8 @@ from .session import SESSION_OPTIONS, announce, each_photo, open_session, pictur
 @click.option(
     "--by",
     type=click.Choice(["map", "activation"]),
-    default="map",
-    show_default=True,
-    help="The strongest feature maps, each at its strongest place; or the strongest activations of any map.",
+    help="The strongest feature maps, each at its strongest place, or the strongest activations of any map  "
+    "[default: map].",
 )
 @click.option(
     "--unit",
@@ -88,9 +87,9 @@ def project(
     sample: bool,
     layers: tuple[str, ...],
     topk: int | None,
-    by: str,
+    by: str | None,
     units: tuple[str, ...],
-    out: Path | None,
+    out: str | None,
     each: bool,
     arrays: bool,
     **settings: Any,
@@ -106,9 +105,12 @@ def project(
         deconvviz project *.jpg --layer conv2 --layer conv4 --arrays --out results/
     """
     named = [_parsed(unit) for unit in units]
+    if named and (topk or by):
+        raise click.UsageError("--unit names the units; --topk and --by choose them: give one or the other")
     paths = pictures(images, sample)
-    places = targets(paths, layers, out)
+    places = targets([path.stem for path in paths], layers, out)
     session = open_session(**{k: settings.pop(k) for k in SESSION_OPTIONS})
+    from deconvviz.data.images import Photo
     from deconvviz.deconvnet import (
         ContrastNormalisation,
         Rectification,
@@ -119,7 +121,7 @@ def project(
         record,
         strongest,
     )
-    from deconvviz.errors import UnitError
+    from deconvviz.errors import ImageError
 
     from .project_results import Results
 
@@ -128,26 +130,30 @@ def project(
         Unpooling(settings["unpooling"]),
         ContrastNormalisation(settings["lrn"]),
     )
-    for i, photo in each_photo(paths):
+
+    def work(i: int, photo: Photo) -> None:
         batch = session.see(photo)
         exact_lrn = rules.lrn is ContrastNormalisation.TRANSPOSE
         trace = record(session.network, batch, layers, masks=rules.rectification.masks, inputs=exact_lrn)
         for layer, target in zip(layers, places[i], strict=True):
-            chosen = [Unit(layer, *place) for place in named] or strongest(
-                trace, layer, topk or min(9, trace.features(layer).shape[1]), by
-            )
+            k = topk or min(9, trace.features(layer).shape[1])
+            chosen = [Unit(layer, *place) for place in named] or strongest(trace, layer, k, by or "map")
             projection = project_trace(
                 trace, chosen, rules=rules, seed=settings["seed_value"], source=settings["source"]
             )
             if not named and not bool((projection.activations > 0).any()):
-                raise UnitError(f"{layer} has no positive activation for {photo.name}: nothing to project")
-            results = Results(session, photo, batch, layer, projection, "unit" if named else by, settings)
+                raise ImageError(f"{photo.name}: {layer} has no positive activation, nothing to project")
+            results = Results(
+                session, photo, batch, layer, projection, "unit" if named else by or "map", settings
+            )
             announce(results.figure(target.figure))
             if arrays:
                 announce(results.arrays(target.figure.with_suffix(".npz")))
             if each:
                 announce(*results.parts(target.parts))
             announce(results.manifest(target.figure.with_suffix(".json")))
+
+    for_each_photo(paths, work)
 
 
 def _parsed(text: str) -> tuple[int, int | None, int | None]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from deconvviz.errors import DeconvvizError, ModelError
+from deconvviz.errors import ImageError, ModelError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -65,6 +66,8 @@ def open_session(
     chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     try:
         place = torch.device(chosen)
+        if place.type == "meta":
+            raise RuntimeError("it computes nothing")
         torch.empty(0, device=place)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         why = (str(error).splitlines() or ["not available"])[0]
@@ -121,12 +124,12 @@ class Target:
 
 
 def targets(
-    images: Sequence[Path], layers: Sequence[str], out: Path | None, ending: str = ""
+    stems: Sequence[str], layers: Sequence[str], out: str | None, ending: str = ""
 ) -> list[list[Target]]:
-    """Where everything goes: one list an image, one target a layer.
+    """Where everything goes: one list a stem, one target a layer.
 
     Args:
-        images: the picture files; their stems name the results, numbered where two are the same.
+        stems: what the results are named after, mostly the pictures' names; numbered where two are the same.
         layers: layer names.
         out: a file (for one figure), a folder, or None for the current folder.
         ending: put after the layer's name.
@@ -134,53 +137,64 @@ def targets(
     Raises:
         UsageError: a file is named for several figures, or its suffix is none that a figure can have.
     """
-    folder = out or Path()
+    folder = Path(out or "")
     single = None
-    if out is not None and not out.is_dir() and out.suffix:
-        if out.suffix.lower() not in SUFFIXES:
-            raise click.UsageError(f"--out {out}: a figure is a {', '.join(SUFFIXES)} file")
-        if len(images) * len(layers) > 1:
-            count = len(images) * len(layers)
-            raise click.UsageError(f"--out {out} is one file for {count} figures; name a folder")
-        single, folder = out, out.parent
-    seen: dict[str, int] = {}
+    if out is not None and not out.endswith(("/", os.sep)) and not folder.is_dir() and folder.suffix:
+        if folder.suffix.lower() not in SUFFIXES:
+            raise click.UsageError(
+                f"--out {out}: a figure is a {', '.join(SUFFIXES)} file, a folder ends with /"
+            )
+        if len(stems) * len(layers) > 1:
+            raise click.UsageError(
+                f"--out {out} is one file for {len(stems) * len(layers)} figures; name a folder"
+            )
+        single, folder = folder, folder.parent
     result = []
-    for image in images:
-        stem = image.stem or image.name
-        seen[stem] = seen.get(stem, 0) + 1
-        stem += f"_{seen[stem]}" if seen[stem] > 1 else ""
-        parts = folder / stem if len(images) > 1 else folder
+    for stem in _distinct(stems):
+        parts = folder / stem if len(stems) > 1 else folder
         result.append(
             [Target(single or folder / f"{stem}_{layer}{ending}.png", parts / layer) for layer in layers]
         )
     return result
 
 
-def each_photo(paths: Sequence[Path]) -> Iterator[tuple[int, Photo]]:
-    """Decodes the pictures one after the other; a bad one is reported and the next is tried.
+def _distinct(stems: Sequence[str]) -> list[str]:
+    """The same names, those that came before with the first free number behind them."""
+    taken: set[str] = set()
+    names = []
+    for stem in stems:
+        name, number = stem, 1
+        while name in taken or (number > 1 and name in stems):
+            number += 1
+            name = f"{stem}_{number}"
+        taken.add(name)
+        names.append(name)
+    return names
+
+
+def for_each_photo(paths: Sequence[Path], work: Callable[[int, Photo], None]) -> None:
+    """Decodes the pictures one after the other and does the work; a bad one does not keep the next from it.
+
+    Args:
+        paths: the picture files.
+        work: takes a picture's place in `paths`, and the picture.
 
     Raises:
-        PicturesError: at the end, where any failed.
+        ImageError: a single picture is bad, or, at the end, how many of several were.
     """
     from deconvviz.data.images import open_photo
 
     failed = 0
     for i, path in enumerate(paths):
         try:
-            photo = open_photo(path)
-        except DeconvvizError as error:
+            work(i, open_photo(path))
+        except ImageError as error:
             if len(paths) == 1:
                 raise
             click.echo(f"deconvviz: {error}", err=True)
             failed += 1
-            continue
-        yield i, photo
     if failed:
-        raise PicturesError(f"{failed} of {len(paths)} images could not be shown; the others are done")
-
-
-class PicturesError(DeconvvizError):
-    """Some of several images could not be read."""
+        raise ImageError(f"{failed} of {len(paths)} images could not be shown; the others are done")
 
 
 def announce(*paths: Path) -> None:

@@ -76,6 +76,8 @@ def framed(tile: Bytes, window: Sequence[int]) -> Bytes:
     frame = np.full((height, width, 3), 255, np.uint8)
     rows = slice(max(top, 0), min(top + height, tile.shape[0]))
     columns = slice(max(left, 0), min(left + width, tile.shape[1]))
+    if rows.start >= rows.stop or columns.start >= columns.stop:
+        return frame  # a window in the padding alone
     frame[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left] = tile[
         rows, columns
     ]

@@ -53,6 +53,10 @@ def open_photo(path: str | os.PathLike[str]) -> Photo:
 
     Raises:
         ImageError: the file is missing, empty, damaged, too large, or not a picture.
+
+    Example:
+        >>> open_photo(sample_path()).image.size
+        (512, 600)
     """
     path = Path(path)
     try:

@@ -75,6 +75,12 @@ def transpose(module: nn.Module, record: Record, rules: Rules) -> MirroredLayer:
 
     Raises:
         ChainError: no transpose is known for this type, or for its settings.
+
+    Example:
+        >>> import torch
+        >>> record = Record("0", nn.ReLU(), torch.Size([1, 4, 8, 8]), torch.Size([1, 4, 8, 8]))
+        >>> transpose(record.module, record, Rules())
+        Rectify(deconvnet)
     """
     known = ", ".join(sorted(t.__name__ for t in transpose.registry if t is not object))
     raise ChainError(

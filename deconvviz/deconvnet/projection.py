@@ -75,6 +75,11 @@ def strongest(trace: Trace, layer: str, k: int = 9, by: str = "map") -> list[Uni
 
     Raises:
         UnitError: `k` is below one or above what there is.
+
+    Example:
+        >>> net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+        >>> len(strongest(record(net, torch.ones(2, 3, 8, 8), ["1"]), "1", k=3))
+        6
     """
     return strongest_units(trace.features(layer), layer, k, by)
 
@@ -138,6 +143,12 @@ def project_trace(
     Raises:
         UnitError: no units, units of several layers, or a unit or place that does not exist.
         ChainError: the network has no mirror below the layer.
+
+    Example:
+        >>> net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+        >>> trace = record(net, torch.ones(1, 3, 8, 8), ["1"])
+        >>> project_trace(trace, [Unit("1", channel=0, row=5, column=5)]).windows
+        tensor([[5, 5, 3, 3]])
     """
     layers = sorted({u.layer for u in units})
     if len(layers) != 1:
@@ -157,7 +168,7 @@ def project_trace(
     return Projection(
         pixels=_pasted(pieces, len(chosen), trace.image_shape),
         units=tuple(chosen),
-        activations=activations_of(chosen, features),
+        activations=activations_of(chosen, features, largest=source == "map"),
         windows=fields.boxes(),
         uncut=torch.tensor(
             [(t, left, *fields.size) for t, left in zip(fields.tops, fields.lefts, strict=True)]

@@ -129,11 +129,10 @@ def placed(units: Iterable[Unit], features: Tensor) -> list[Unit]:
     return result
 
 
-def activations_of(units: Iterable[Unit], features: Tensor) -> Tensor:
-    """The value of each placed unit: (K,)."""
-    return torch.stack(
-        [
-            features[u.image, u.channel] if u.row is None else features[u.image, u.channel, u.row, u.column]
-            for u in units
-        ]
-    )
+def activations_of(units: Iterable[Unit], features: Tensor, largest: bool = False) -> Tensor:
+    """The value of each placed unit, or the largest of its map: (K,)."""
+    values = []
+    for unit in units:
+        of_map = features[unit.image, unit.channel]
+        values.append(of_map.max() if largest or unit.row is None else of_map[unit.row, unit.column])
+    return torch.stack(values)

@@ -141,7 +141,8 @@ class Windows:
         rows = []
         for top, left in zip(self.tops, self.lefts, strict=True):
             r, c = self._overlap(top, left)
-            rows.append((top + r.start, left + c.start, r.stop - r.start, c.stop - c.start))
+            first = [min(max(v, 0), n) for v, n in zip((top, left), self.map_size, strict=True)]
+            rows.append((*first, r.stop - r.start, c.stop - c.start))
         return torch.tensor(rows, dtype=torch.int64).reshape(-1, 4)
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -113,7 +114,12 @@ def save_figure(figure: Figure, path: Path, facts: Mapping[str, str] | None = No
         metadata = {"Creator": software, "Description": description, "Date": None}
     else:
         metadata = {"Creator": software, "Subject": description, "CreationDate": None}
-    with replacing(path) as temporary, mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "deconvviz"}):
+    with (
+        replacing(path) as temporary,
+        mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "deconvviz"}),
+        warnings.catch_warnings(),
+    ):
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # a file name may be in any script
         figure.savefig(temporary, format=suffix[1:], metadata=metadata)
     return path
 

@@ -94,9 +94,7 @@ def _photograph(
     picture(sheet, photo, MARGIN, bottom, side, side)
     if all(window == [0, 0, height, width] for window in windows):
         middle = MARGIN + side / 2
-        words(
-            sheet, middle, bottom + side + 0.06, "every unit sees the whole photograph", 8, FAINT, ha="center"
-        )
+        words(sheet, middle, bottom + side + 0.06, whole, 8, FAINT, ha="center")
         return
     across, down = side / width, side / height  # inches a pixel
     taken: list[tuple[float, float]] = []

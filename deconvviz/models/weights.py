@@ -57,21 +57,21 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def _torch_saved(path: Path) -> object:
-    # Only torch's zip format can be memory-mapped; its files begin like any zip.
+    # torch's own format is a zip, which alone can be memory-mapped; before 1.6 it was a bare pickle.
     with path.open("rb") as file:
-        zipped = file.read(4) == b"PK\x03\x04"
+        magic = file.read(4)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's guesses about pickles that are about to be refused
-            return torch.load(path, map_location="cpu", mmap=zipped, weights_only=True)
-    except pickle.UnpicklingError as error:
-        if "weights_only" in str(error).lower() or "Unsupported" in str(error):
+            return torch.load(path, map_location="cpu", mmap=magic == b"PK\x03\x04", weights_only=True)
+    except pickle.UnpicklingError:
+        if magic[:2] == b"PK" or magic[:1] == b"\x80":
             raise WeightsError(
                 f"{path} is refused: it holds Python objects besides tensors, and loading them could run "
                 "code; save a plain state dict, or safetensors"
             ) from None
         raise WeightsError(f"{path} is damaged or not a weights file") from None
-    except (RuntimeError, EOFError, ValueError, KeyError, struct.error):
+    except (RuntimeError, EOFError, ValueError, KeyError, OSError, struct.error):
         raise WeightsError(f"{path} is damaged or not a weights file; copy or download it again") from None
 
 

@@ -47,8 +47,7 @@ class Session:
 
     def see(self, photo: Photo) -> Tensor:
         """The photograph as the batch of one that the network sees, on its device."""
-        tensor: Tensor = self.network.preset(photo.image)[None].to(self.facts["device"])
-        return tensor
+        return self.network.see(photo.image).to(self.facts["device"])
 
 
 def open_session(

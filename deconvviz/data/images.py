@@ -144,4 +144,4 @@ def read_image(path: str | os.PathLike[str], network: Network) -> Tensor:
         >>> read_image(sample_path(), load_model("zfnet", "random")).shape
         torch.Size([1, 3, 224, 224])
     """
-    return network.preset(open_photo(path).image)[None]
+    return network.see(open_photo(path).image)

@@ -71,9 +71,9 @@ class ContrastNormalise(MirroredLayer):
 
     def descend(self, signal: Tensor, above: Windows, below: Windows) -> Tensor:
         """The vector-Jacobian product; the layer looks across channels only, so windows are exact."""
-        with torch.enable_grad():
-            at = above.crop(self.input).detach().requires_grad_()
-            (down,) = torch.autograd.grad(self.normalise[0](at), at, signal)
+        with torch.inference_mode(False), torch.enable_grad():
+            at = above.crop(self.input).clone().requires_grad_()
+            (down,) = torch.autograd.grad(self.normalise[0](at), at, signal.clone())
         return down
 
 

@@ -30,7 +30,8 @@ class Recorder:
         self.records: list[Record] = []
         self.maps: dict[str, Tensor] = {}
         self.ends: dict[str, int] = {}
-        self.last, self.last_version = images, images._version
+        self.last, self.last_version = images, _version(images)
+        self.unwrapped: set[nn.Module] = set()
         self.calls: dict[str, int] = {}
         self.running = ""
 
@@ -49,6 +50,7 @@ class Recorder:
                 if isinstance(m, POOLS_WITH_SWITCHES) and not m.return_indices:
                     undo.callback(setattr, m, "return_indices", False)
                     m.return_indices = True
+                    self.unwrapped.add(m)
                 if not m._modules:
                     undo.callback(m.register_forward_pre_hook(self._enter(path)).remove)
                     undo.callback(m.register_forward_hook(self._leave(path), prepend=True).remove)
@@ -71,7 +73,7 @@ class Recorder:
     def _leave(self, path: str) -> Any:
         def hook(module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
             switches = None
-            if isinstance(module, POOLS_WITH_SWITCHES) and isinstance(output, tuple):
+            if isinstance(module, POOLS_WITH_SWITCHES) and module in self.unwrapped:
                 output, places = output
                 switches = _inside_window(places, module, args[0].shape[-1])
             self._note(path, module, args, output, switches)
@@ -83,8 +85,14 @@ class Recorder:
         def hook(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
             if name in self.maps:
                 return  # the name means the module's first call
-            if not isinstance(output, Tensor):
-                raise LayerError(f"'{name}' gives a {type(output).__name__}, not one tensor of activations")
+            if not isinstance(output, Tensor) or output.ndim not in (2, 4):
+                what = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+                raise LayerError(
+                    f"'{name}' gives {what}; a layer's units are (N, C, H, W) maps or (N, C) vectors"
+                )
+            broken = self._join(f"what '{name}' gives", output)
+            if broken:  # a function at the end of a container
+                self.records.append(Record(name, module, output.shape, output.shape, broken=broken))
             self.maps[name] = output.clone()
             self.ends[name] = len(self.records)
             if len(self.maps) == len(self.paths):
@@ -103,7 +111,7 @@ class Recorder:
         if given is None or len(args) > 1 or not isinstance(output, Tensor):
             broken = f"'{name}' does not take one tensor and give one"
         else:
-            broken = self._join(name, given)
+            broken = self._join(f"the input of '{name}'", given)
         self.records.append(
             Record(
                 name,
@@ -117,26 +125,30 @@ class Recorder:
             )
         )
         if isinstance(output, Tensor):
-            self.last, self.last_version = output, output._version
+            self.last, self.last_version = output, _version(output)
 
-    def _join(self, name: str, given: Tensor) -> str:
+    def _join(self, what: str, given: Tensor) -> str:
         """Why `given` is not the last output; a plain flattening of it becomes a record of its own."""
         last = self.last
-        if last._version != self.last_version:
-            return f"something changes its output in place before '{name}' (a functional relu_?)"
-        if given is last or (given.shape == last.shape and given.data_ptr() == last.data_ptr() != 0):
+        before = f"the output of '{self.records[-1].name}'" if self.records else "the images"
+        if _version(last) != self.last_version:
+            return f"{before} is changed in place before {what} (a functional relu_?)"
+        same_place = given.data_ptr() == last.data_ptr() != 0 and given.stride() == last.stride()
+        if given is last or (given.shape == last.shape and same_place):
             return ""
-        flat = (
-            given.numel() == last.numel() and given.shape[:1] == last.shape[:1] and given.shape != last.shape
-        )
+        flat = given.numel() == last.numel() and given.shape[0] == last.shape[0] and given.shape != last.shape
         if flat and (given.is_meta or torch.equal(last.reshape(given.shape), given)):
             self.records.append(Record("flatten", nn.Flatten(), last.shape, given.shape))
             return ""
-        before = f"the output of '{self.records[-1].name}'" if self.records else "the images"
         return (
-            f"the input of '{name}' is not {before}: the network branches there, or calls a function such as "
-            "F.relu or + between modules"
+            f"{what} is not {before}: the network branches there, or calls a function such as F.relu or + "
+            "between modules"
         )
+
+
+def _version(tensor: Tensor) -> int:
+    """How often a tensor was changed in place; torch does not count for tensors of inference mode."""
+    return 0 if tensor.is_inference() else tensor._version
 
 
 def _mask(module: nn.Module, output: Any) -> Any:

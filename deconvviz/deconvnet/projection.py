@@ -17,7 +17,7 @@ Source: Zeiler & Fergus 2013, sec. 2.1.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -164,7 +164,7 @@ def project_trace(
             images = tuple(u.image for u in chosen)
             pixels = net(windows.paste(signal) if features.ndim == 4 else signal, images)
             pieces = [(pixels, Windows.whole(images, map_size(trace.image_shape)))]
-    fields = _image_windows(net, windows)
+    fields = _fields(net, windows)
     return Projection(
         pixels=_pasted(pieces, len(chosen), trace.image_shape),
         units=tuple(chosen),
@@ -185,7 +185,8 @@ def _seeds(chosen: list[Unit], features: Tensor, seed: str, source: str) -> tupl
     if features.ndim == 2 or source == "map":
         signal = features.new_zeros((k, *features.shape[1:]))
         for i, unit in enumerate(chosen):
-            signal[i, unit.channel] = one_map[i] if seed == "activation" else (one_map[i] != 0).to(signal)
+            ones = (one_map[i] != 0) | (source != "map")  # of a whole map, its active places
+            signal[i, unit.channel] = one_map[i] if seed == "activation" else ones.to(signal)
         return signal, Windows.whole(images, map_size(features.shape))
     signal = features.new_zeros((k, channels, 1, 1))
     for i, unit in enumerate(chosen):
@@ -205,7 +206,10 @@ def _pasted(pieces: list[tuple[Tensor, Windows]], units: int, image_shape: torch
     return pixels
 
 
-def _image_windows(net: Mirror, windows: Windows) -> Windows:
+def _fields(net: Mirror, windows: Windows) -> Windows:
+    """What each unit sees of the image: the windows below them all, neither cut nor made whole maps."""
+    if not windows.is_whole or windows.size == (1, 1):
+        windows = replace(windows, snap=False)
     for layer in net:
         windows = layer.below(windows)
     return windows

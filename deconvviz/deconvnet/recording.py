@@ -64,7 +64,12 @@ def record(
         raise ModelError(f"images are {images.dtype}; a pass is recorded in float32 or float64")
     recorder = Recorder(module, paths, images, masks, inputs)
     device = "cpu" if images.is_meta else images.device.type
-    with recorder.watching(), torch.no_grad(), torch.autocast(device, enabled=False):
+    with (
+        recorder.watching(),
+        torch.inference_mode(False),  # under it torch does not count in-place changes
+        torch.no_grad(),
+        torch.autocast(device, enabled=False),
+    ):
         try:
             module(images)
         except SeenEnough:
@@ -92,7 +97,7 @@ def _check_numbers(trace: Trace, images: Tensor) -> None:
     if not torch.isfinite(images).all():
         raise ModelError("the image tensor holds NaN or infinity")
     for step in trace:
-        for name, value in step.module.named_parameters():
+        for name, value in (*step.module.named_parameters(), *step.module.named_buffers()):
             if not torch.isfinite(value).all():
                 raise WeightsError(
                     f"the weights hold NaN or infinity in '{step.name}.{name}'; the file is damaged"

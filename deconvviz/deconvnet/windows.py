@@ -32,6 +32,8 @@ class Windows:
         size: (height, width) of every window.
         map_size: (H, W) of the maps they lie on.
         clip: windows below are cut at the edge of their map (one window only).
+        snap: windows below become whole maps once they are as large; without it they stay what one unit
+            sees, however far that hangs over the edge.
     """
 
     images: tuple[int, ...]
@@ -40,6 +42,7 @@ class Windows:
     size: Pair
     map_size: Pair
     clip: bool = False
+    snap: bool = True
 
     @classmethod
     def whole(cls, images: Sequence[int], map_size: Pair) -> Windows:
@@ -78,12 +81,13 @@ class Windows:
         )
         tops = tuple(t * stride[0] - padding[0] for t in self.tops)
         lefts = tuple(t * stride[1] - padding[1] for t in self.lefts)
-        return Windows(self.images, tops, lefts, (size[0], size[1]), map_size, self.clip)
+        return Windows(self.images, tops, lefts, (size[0], size[1]), map_size, self.clip, self.snap)
 
     def below(self, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, map_size: Pair) -> Windows:
         """The windows below a sliding layer: clipped if these are, whole maps once they cover them."""
         natural = self.natural(kernel, stride, padding, dilation, map_size)
-        if self.is_whole or (natural.size[0] >= map_size[0] and natural.size[1] >= map_size[1]):
+        covers = natural.size[0] >= map_size[0] and natural.size[1] >= map_size[1]
+        if self.snap and (self.is_whole or covers):
             return replace(self.whole(self.images, map_size), clip=self.clip)
         return natural.clipped() if self.clip else natural
 

@@ -36,6 +36,12 @@ def tile_pairs(
     shared = tiles.signed_scale(inside)
     pairs = []
     for whole, part, window in zip(pixels, inside, projection.uncut.tolist(), strict=True):
+        if window[2] >= picture.shape[0] and window[3] >= picture.shape[1]:
+            window = [
+                0,
+                0,
+                *picture.shape[:2],
+            ]  # a field larger than the image: show the image, and all of it
         end = shared if scale == "shared" else tiles.signed_scale([part])
         pairs.append((tiles.framed(picture, window), tiles.framed(tiles.signed_tile(whole, end), window)))
     return pairs, shared

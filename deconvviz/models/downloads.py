@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import socket
+import sys
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -35,7 +38,9 @@ def downloaded(model: str, weights: Any, progress: bool = True) -> Path:
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(_PATIENCE_S)
     try:
-        weights.get_state_dict(progress=progress, check_hash=True)
+        # torch.hub announces the download on stdout, where only results belong.
+        with contextlib.redirect_stdout(sys.stderr if progress else io.StringIO()):
+            weights.get_state_dict(progress=progress, check_hash=True)
     except (URLError, TimeoutError, ConnectionError) as error:
         reason = getattr(error, "reason", error)
         raise WeightsError(

@@ -106,6 +106,10 @@ class Network:
         else:
             self.module.to(device)
 
+    def see(self, image: Any) -> Tensor:
+        """A PIL image as the batch of one that the network sees: (1, 3, H, W), normalised, row-major."""
+        return self.preset(image)[None].contiguous()
+
     def pixels(self, images: Tensor) -> Tensor:
         """Undo the normalisation: what the network saw, as a picture.
 

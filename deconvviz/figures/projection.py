@@ -49,12 +49,13 @@ def projection_figure(
     count = len(windows)
     columns = tiles.columns_for(count)
     rows = math.ceil(count / columns)
-    tile = 1.25 if count <= 36 else 0.7
+    tile = 3.2 if count == 1 else 1.75 if count <= 4 else 1.25 if count <= 36 else 0.85
+    size = 8 if tile > 1 else 6.3
     step_x, step_y = 2 * tile + _GAP + _BETWEEN, tile + _LABEL + _BETWEEN
     block = max(rows * step_y, 3.4)
     side = min(block - 0.22, 4.7)
     left = MARGIN + side + 0.45
-    sheet = new_sheet(max(left + columns * step_x - _BETWEEN + MARGIN, 8.6), _HEAD + block + _FOOT)
+    sheet = new_sheet(max(left + columns * step_x - _BETWEEN + MARGIN, left + 5.2), _HEAD + block + _FOOT)
     whole = "whole maps, projected" if projection.source == "map" else "every unit sees the whole photograph"
     _photograph(
         sheet, tiles.photo_tile(photo.cpu().numpy()), windows, _FOOT + block - side - 0.05, side, whole
@@ -65,8 +66,9 @@ def projection_figure(
         picture(sheet, patch, x, y, tile, tile, edge=True)
         picture(sheet, drawn, x + tile + _GAP, y, tile, tile, edge=True)
         value = projection.activations[k].item()
-        _label(sheet, k, projection.units[k], names[k] if k < len(names) else "", x, y + tile + 0.05)
-        words(sheet, x + 2 * tile + _GAP, y + tile + 0.05, number(value), 8, FAINT, ha="right")
+        name = names[k] if k < len(names) else ""
+        _label(sheet, k, projection.units[k], name, x, y + tile + 0.05, size, room=round(20 * tile))
+        words(sheet, x + 2 * tile + _GAP, y + tile + 0.05, number(value), size, FAINT, ha="right")
         if not projection.pixels[k].any():
             why = "inactive" if value == 0 else "nothing arrives"
             words(sheet, x + 1.5 * tile + _GAP, y + tile / 2, why, 8, "white", ha="center", va="center")
@@ -78,12 +80,13 @@ def projection_figure(
     return sheet.figure  # type: ignore[return-value]  # a sheet is never on a SubFigure
 
 
-def _label(sheet: Axes, k: int, unit: Unit, name: str, x: float, y: float) -> None:
-    """The rank in its colour, the unit's number, and its name or its place."""
-    words(sheet, x, y, str(k + 1), 8.5, _hue(k), fontweight="bold")
+def _label(sheet: Axes, k: int, unit: Unit, name: str, x: float, y: float, size: float, room: int) -> None:
+    """The rank in its colour, the unit's number, and its name or its place, in so many characters."""
+    words(sheet, x, y, str(k + 1), size + 0.5, _hue(k), fontweight="bold")
     place = "" if unit.row is None else f"at {unit.row},{unit.column}"
     label = f"unit {unit.channel}  {name or place}"
-    words(sheet, x + 0.12 + 0.07 * len(str(k + 1)), y, label if len(label) <= 26 else label[:25] + "…", 8)
+    label = label if len(label) <= room else label[: room - 1] + "…"
+    words(sheet, x + (0.015 + 0.00875 * len(str(k + 1))) * size, y, label, size)
 
 
 def _photograph(

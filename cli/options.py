@@ -51,7 +51,7 @@ def weights_options() -> Callable[[F], F]:
         ),
         click.option(
             "--seed",
-            type=click.IntRange(0, 2**63 - 1),
+            type=click.IntRange(0, 2**32 - 1),
             default=0,
             show_default=True,
             metavar="N",

@@ -59,7 +59,7 @@ def maps(
     from deconvviz.data.images import Photo
     from deconvviz.deconvnet import record, strongest
     from deconvviz.figures import maps_figure, save_figure
-    from deconvviz.runs import short_form, write_json
+    from deconvviz.runs import short_form, write_arrays, write_json
 
     def work(i: int, photo: Photo) -> None:
         batch = session.see(photo)
@@ -93,7 +93,8 @@ def maps(
             )
             written = [save_figure(figure, target.figure, short_form(facts))]
             if arrays:
-                written.append(_save_arrays(target.figure.with_suffix(".npz"), features, channels))
+                path = target.figure.with_suffix(".npz")
+                written.append(write_arrays(path, maps=features[channels].float().numpy(), channel=channels))
             if each:
                 written += _save_each(session, target.parts, features, channels, scale)
             written.append(write_json(target.figure.with_suffix(".json"), facts))
@@ -107,16 +108,6 @@ def _title(layer: str, features: Tensor, channels: list[int]) -> str:
     if len(channels) == count:
         return f"all {count} {what} of {layer}"
     return f"the {len(channels)} strongest of {layer}'s {count} {what}"
-
-
-def _save_arrays(path: Path, features: Tensor, channels: list[int]) -> Path:
-    import numpy as np
-
-    from deconvviz.runs import replacing
-
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, maps=features[channels].float().numpy(), channel=np.array(channels, dtype=np.int64))
-    return path
 
 
 def _save_each(

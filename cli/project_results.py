@@ -16,7 +16,7 @@ from deconvviz.data.images import Photo
 from deconvviz.deconvnet import Projection
 from deconvviz.figures import projection_figure, save_figure
 from deconvviz.figures.parts import named_parts, save_tile
-from deconvviz.runs import replacing, short_form, write_json
+from deconvviz.runs import short_form, write_arrays, write_json
 
 from .session import Session
 
@@ -70,18 +70,16 @@ class Results:
             return np.array([-1 if value is None else value for value in values], dtype=np.int64)
 
         units = self.projection.units
-        with replacing(path) as temporary, temporary.open("wb") as file:
-            np.savez(
-                file,
-                input=self.batch[0].cpu().numpy(),
-                pixels=self.projection.pixels.float().cpu().numpy(),
-                channel=whole([u.channel for u in units]),
-                row=whole([u.row for u in units]),
-                column=whole([u.column for u in units]),
-                activation=self.projection.activations.float().cpu().numpy(),
-                window=self.projection.windows.numpy(),
-            )
-        return path
+        return write_arrays(
+            path,
+            input=self.batch[0].cpu().numpy(),
+            pixels=self.projection.pixels.float().cpu().numpy(),
+            channel=whole([u.channel for u in units]),
+            row=whole([u.row for u in units]),
+            column=whole([u.column for u in units]),
+            activation=self.projection.activations.float().cpu().numpy(),
+            window=self.projection.windows.numpy(),
+        )
 
     def parts(self, folder: Path) -> list[Path]:
         """Writes every patch and projection as its own picture."""

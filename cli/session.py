@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from deconvviz.errors import ImageError, ModelError
+from deconvviz.runs import FIGURE_SUFFIXES
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from deconvviz.data.images import Photo
     from deconvviz.models import Network
 
-SUFFIXES = (".png", ".svg", ".pdf")
 SESSION_OPTIONS = ("model", "weights", "seed", "device", "input_size", "quiet")
 """The options that `open_session` takes."""
 
@@ -139,9 +139,9 @@ def targets(
     folder = Path(out or "")
     single = None
     if out is not None and not out.endswith(("/", os.sep)) and not folder.is_dir() and folder.suffix:
-        if folder.suffix.lower() not in SUFFIXES:
+        if folder.suffix.lower() not in FIGURE_SUFFIXES:
             raise click.UsageError(
-                f"--out {out}: a figure is a {', '.join(SUFFIXES)} file, a folder ends with /"
+                f"--out {out}: a figure is a {', '.join(FIGURE_SUFFIXES)} file, a folder ends with /"
             )
         if len(stems) * len(layers) > 1:
             raise click.UsageError(

@@ -22,6 +22,8 @@ from typing import Any
 from ._version import __version__
 from .errors import OutputError
 
+FIGURE_SUFFIXES = (".png", ".svg", ".pdf")
+"""What a figure can be written as."""
 _PACKAGES = ("torch", "torchvision", "numpy", "pillow", "matplotlib")
 
 
@@ -62,6 +64,15 @@ def write_json(path: Path, content: Mapping[str, Any]) -> Path:
     """Writes a JSON file in place of an older one."""
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return path
+
+
+def write_arrays(path: Path, **arrays: Any) -> Path:
+    """Writes arrays by name as an uncompressed .npz in place of an older one."""
+    import numpy as np
+
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, **arrays)
     return path
 
 

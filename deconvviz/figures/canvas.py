@@ -15,9 +15,8 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from ..errors import OutputError
-from ..runs import replacing
+from ..runs import FIGURE_SUFFIXES, replacing
 
-SUFFIXES = (".png", ".svg", ".pdf")
 INK = "#1a1a1a"
 FAINT = "#6b6b6b"
 # Nine hues that stay apart on a photograph and on white, also for colour-blind eyes (after Okabe & Ito 2008).
@@ -100,8 +99,8 @@ def save_figure(figure: Figure, path: Path, facts: Mapping[str, str] | None = No
             written.
     """
     suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise OutputError(f"{path}: figures are written as {', '.join(SUFFIXES)}")
+    if suffix not in FIGURE_SUFFIXES:
+        raise OutputError(f"{path}: figures are written as {', '.join(FIGURE_SUFFIXES)}")
     pixels = max(figure.get_size_inches()) * figure.dpi
     if suffix == ".png" and pixels > MAX_PIXELS_A_SIDE:
         raise OutputError(f"the figure would be {pixels:.0f} pixels across: ask for fewer tiles (--topk)")

@@ -193,3 +193,20 @@ def test_a_pool_that_returns_its_indices_still_does() -> None:
     net = Segmenting().double()
     assert project(net, noise(1, 2, 3, 8, 8), [Unit("conv", 0)]).pixels.any()
     assert "pool" in refused(net, "top", noise(1, 2, 3, 8, 8))
+
+
+class _PoolsByKeyword(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.pool, self.last = nn.Conv2d(3, 4, 3), nn.MaxPool2d(2), nn.Conv2d(4, 2, 2)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.last(self.pool(input=self.conv(images)))
+
+
+def test_a_pool_called_by_keyword_is_refused_by_name_and_pools_all_the_same() -> None:
+    net = _PoolsByKeyword()
+    images = torch.randn(1, 3, 9, 9)
+    assert torch.equal(record(net, images, ["last"]).maps["last"], net(images))
+    with pytest.raises(ChainError, match="'pool' does not take one tensor"):
+        project(net, images, [Unit("last", 0)])

@@ -18,6 +18,10 @@ class ChainError(DeconvvizError):
     """The network is not a chain of layers that have a mirror."""
 
 
+class DataError(DeconvvizError):
+    """A data set is missing, damaged, or has too little in it."""
+
+
 class ImageError(DeconvvizError):
     """A file does not hold a picture that can be shown to a network."""
 
@@ -32,6 +36,10 @@ class ModelError(DeconvvizError):
 
 class OutputError(DeconvvizError):
     """A result cannot be written where it was asked for."""
+
+
+class TrainingError(DeconvvizError):
+    """A training run cannot start, go on, or be resumed as asked."""
 
 
 class UnitError(DeconvvizError):

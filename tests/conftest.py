@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,15 @@ def smooth_noise(height: int, width: int, seed: int = 0) -> Tensor:
         blurred = F.avg_pool2d(noise, side, stride=1)
         total += blurred / blurred.std()
     return total / total.std()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Decoded images of the tests stay out of the user's cache, and no test finds weights in torch's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DECONVVIZ_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("TORCH_HOME", str(tmp_path_factory.mktemp("torch")))
+        yield
 
 
 @pytest.fixture(scope="session")

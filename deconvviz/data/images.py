@@ -67,8 +67,21 @@ def open_photo(path: str | os.PathLike[str]) -> Photo:
         raise ImageError(f"{path} is a folder; name the pictures in it") from None
     except OSError as error:
         raise ImageError(f"{path} cannot be read: {error.strerror}") from None
+    return Photo(path.name, _middle(decode(data, str(path))), hashlib.sha256(data).hexdigest())
+
+
+def decode(data: bytes, name: str) -> Image.Image:
+    """Decodes a picture's bytes to upright 8-bit RGB.
+
+    Args:
+        data: JPEG, PNG, GIF, WebP, TIFF or whatever else Pillow reads.
+        name: for messages.
+
+    Raises:
+        ImageError: they are empty, damaged, of too large a picture, or none.
+    """
     if not data:
-        raise ImageError(f"{path} is empty")
+        raise ImageError(f"{name} is empty")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's notes on odd metadata and on large pictures
@@ -76,22 +89,21 @@ def open_photo(path: str | os.PathLike[str]) -> Photo:
                 width, height = opened.size
                 if width * height > MAX_PIXELS:
                     raise ImageError(
-                        f"{path} has {width} x {height} pixels; at most {MAX_PIXELS // 10**6} million are "
+                        f"{name} has {width} x {height} pixels; at most {MAX_PIXELS // 10**6} million are "
                         "read: scale it down first"
                     )
                 opened.load()
-                image = _to_rgb(ImageOps.exif_transpose(opened))
+                return _to_rgb(ImageOps.exif_transpose(opened))
     except Image.DecompressionBombError:
         raise ImageError(
-            f"{path} has more than {MAX_PIXELS // 10**6} million pixels: scale it down first"
+            f"{name} has more than {MAX_PIXELS // 10**6} million pixels: scale it down first"
         ) from None
     except UnidentifiedImageError:
-        raise ImageError(f"{path} is not a picture that can be read (JPEG, PNG, ...)") from None
+        raise ImageError(f"{name} is not a picture that can be read (JPEG, PNG, ...)") from None
     except (OSError, SyntaxError, ValueError, EOFError, MemoryError) as error:
         raise ImageError(
-            f"{path} is damaged: {str(error).splitlines()[0] if str(error) else 'cannot be decoded'}"
+            f"{name} is damaged: {str(error).splitlines()[0] if str(error) else 'cannot be decoded'}"
         ) from None
-    return Photo(path.name, _middle(image), hashlib.sha256(data).hexdigest())
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

@@ -17,6 +17,11 @@ from ..errors import WeightsError
 _PATIENCE_S = 20  # a server that says nothing for so long counts as none
 
 
+def cached_file(weights: Any) -> Path:
+    """Where torch's cache has, or would have, the file of torchvision's weights."""
+    return Path(torch.hub.get_dir()) / "checkpoints" / str(weights.url).rpartition("/")[2]
+
+
 def downloaded(model: str, weights: Any, progress: bool = True) -> Path:
     """The file of a network's published weights in torch's cache, downloaded there where it is missing.
 
@@ -32,7 +37,7 @@ def downloaded(model: str, weights: Any, progress: bool = True) -> Path:
         raise WeightsError(
             f"no trained weights are published for {model}; use --weights random, or --weights FILE"
         )
-    path = Path(torch.hub.get_dir()) / "checkpoints" / str(weights.url).rpartition("/")[2]
+    path = cached_file(weights)
     if path.is_file():
         return path
     before = socket.getdefaulttimeout()

@@ -1,0 +1,1 @@
+"""What ships as data: the embedded model and its card."""

@@ -1,0 +1,1 @@
+"""Training: settings, data feeding, checkpoints, one process or many."""

@@ -1,0 +1,118 @@
+"""How a classifier is trained: one frozen table, written into the run and compared when it is resumed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from ..errors import TrainingError
+
+OPTIMISERS = {"sgd": 0.1, "adamw": 1e-3}
+"""Optimisers, and the learning rate each starts from when none is given."""
+SCHEDULES = ("one-cycle", "step", "constant")
+CROPS = ("resized", "shift", "none")
+PRECISIONS = ("auto", "float32", "bf16")
+SNAPSHOT_EPOCHS = (1, 2, 5, 10, 20, 30, 40, 64)
+"""The epochs of Zeiler & Fergus 2013, fig. 4."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides the outcome of a training run, beside the data and the network.
+
+    Attributes:
+        epochs: passes over the training images.
+        batch_size: images a step, over all processes together.
+        optimiser: ``sgd`` (Nesterov) or ``adamw``.
+        lr: the highest learning rate; None for the optimiser's usual one.
+        momentum: of sgd.
+        weight_decay: of weights; biases and normalisation are spared.
+        schedule: ``one-cycle`` (linear up, cosine down to nothing), ``step``, or ``constant``.
+        warmup: share of the steps over which one-cycle rises.
+        step_epochs: epochs between the drops of ``step``.
+        gamma: what each drop multiplies the rate by.
+        label_smoothing: in [0, 1).
+        flip: mirror every second training image.
+        crop: ``resized`` (a random part, scaled), ``shift`` (moved by up to an eighth) or ``none``.
+        smallest_crop: least share of the area that ``resized`` takes.
+        crop_size: side of the training images in pixels; None for the network's input size. Training a
+            little smaller than testing is faster and often better (Touvron et al. 2019).
+        precision: ``float32``, ``bf16`` (autocast; weights stay float32), or ``auto``.
+        channels_last: memory layout of images and weights.
+        freeze: module whose weights stay as they are (``features``); its outputs are computed once.
+        patience: stop after so many epochs without a better validation accuracy; None never does.
+        snapshots: keep the weights of the epochs in `SNAPSHOT_EPOCHS`.
+        seed: of every draw.
+    """
+
+    epochs: int = 20
+    batch_size: int = 128
+    optimiser: str = "sgd"
+    lr: float | None = None
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    schedule: str = "one-cycle"
+    warmup: float = 0.2
+    step_epochs: int = 10
+    gamma: float = 0.1
+    label_smoothing: float = 0.1
+    flip: bool = True
+    crop: str = "resized"
+    smallest_crop: float = 0.35
+    crop_size: int | None = None
+    precision: str = "auto"
+    channels_last: bool = True
+    freeze: str | None = None
+    patience: int | None = None
+    snapshots: bool = False
+    seed: int = 0
+
+    @property
+    def highest_lr(self) -> float:
+        """The learning rate at its highest."""
+        return OPTIMISERS[self.optimiser] if self.lr is None else self.lr
+
+    def lr_at(self, step: int, steps_per_epoch: int) -> float:
+        """The learning rate of a step.
+
+        Args:
+            step: counted from 0 over the whole run.
+            steps_per_epoch: how many an epoch has.
+        """
+        total = self.epochs * steps_per_epoch
+        if self.schedule == "constant":
+            return self.highest_lr
+        if self.schedule == "step":
+            return self.highest_lr * self.gamma ** (step // (self.step_epochs * steps_per_epoch))
+        rise = max(1, round(self.warmup * total))
+        if step < rise:
+            return self.highest_lr * (step + 1) / rise
+        return self.highest_lr * 0.5 * (1 + math.cos(math.pi * (step - rise + 1) / (total - rise + 1)))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Names and values, for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Settings:
+        """The settings that `as_dict` wrote; names of later versions are left out.
+
+        Raises:
+            TrainingError: a value has the wrong type.
+        """
+        known = {f.name for f in fields(cls)}
+        try:
+            return replace(cls(), **{k: v for k, v in content.items() if k in known})
+        except TypeError as error:
+            raise TrainingError(f"these settings cannot be read: {error}") from None
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """``"lr 0.1 -> 0.2, epochs 10 -> 20"``: what differs, of the names in `now`; empty where nothing does."""
+    return ", ".join(
+        f"{name.replace('_', '-')} {before.get(name)} -> {value}"
+        for name, value in now.items()
+        if before.get(name) != value
+    )

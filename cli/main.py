@@ -15,6 +15,7 @@ from .layers import layers
 from .maps import maps
 from .models import models
 from .project import project
+from .train_classifier import train_classifier
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -29,7 +30,7 @@ def main() -> None:
     """
 
 
-for command in (project, maps, filters, layers, models):
+for command in (project, maps, filters, layers, models, train_classifier):
     main.add_command(command)
 
 

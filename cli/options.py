@@ -11,7 +11,9 @@ import click
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _all(*options: Callable[[F], F]) -> Callable[[F], F]:
+def together(*options: Callable[[F], F]) -> Callable[[F], F]:
+    """Several options as one decorator, shown by ``--help`` in this order."""
+
     def decorate(function: F) -> F:
         for option in reversed(options):
             function = option(function)
@@ -22,7 +24,7 @@ def _all(*options: Callable[[F], F]) -> Callable[[F], F]:
 
 def model_option() -> Callable[[F], F]:
     """``--model`` and ``--input-size``."""
-    return _all(
+    return together(
         click.option(
             "--model",
             default="alexnet",
@@ -41,7 +43,7 @@ def model_option() -> Callable[[F], F]:
 
 def weights_options() -> Callable[[F], F]:
     """``--weights``, ``--seed`` and ``--device``."""
-    return _all(
+    return together(
         click.option(
             "--weights",
             default="default",
@@ -69,7 +71,7 @@ def weights_options() -> Callable[[F], F]:
 
 def image_arguments() -> Callable[[F], F]:
     """``IMAGES...`` and ``--sample``."""
-    return _all(
+    return together(
         click.argument("images", nargs=-1, type=click.Path(path_type=Path)),
         click.option("--sample", is_flag=True, help="Use the photograph that ships with matplotlib."),
     )
@@ -90,7 +92,7 @@ def layer_option() -> Callable[[F], F]:
 
 def output_options() -> Callable[[F], F]:
     """``--out`` and ``--quiet``."""
-    return _all(
+    return together(
         click.option(
             "--out",
             metavar="FILE|FOLDER/",

@@ -15,6 +15,7 @@ from deconvviz.errors import ImageError, ModelError
 from deconvviz.runs import FIGURE_SUFFIXES
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from deconvviz.data.images import Photo
@@ -58,19 +59,9 @@ def open_session(
 
     file = Path(weights) if weights not in ("default", "random") else None
     digest = sha256_later(file) if file is not None and file.is_file() else None
-    import torch
-
     from deconvviz.models import load_model
 
-    chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-    try:
-        place = torch.device(chosen)
-        if place.type == "meta":
-            raise RuntimeError("it computes nothing")
-        torch.empty(0, device=place)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        why = (str(error).splitlines() or ["not available"])[0]
-        raise ModelError(f"cannot compute on '{device}': {why}; try --device cpu") from None
+    place = place_of(device)
     network = load_model(model, weights, seed=seed, input_size=input_size, lean=True, progress=not quiet)
     network.move_to(place)
     if network.origin.path is not None and digest is None:
@@ -90,6 +81,26 @@ def open_session(
     if network.origin.path is not None:
         facts["weights"]["file"] = str(network.origin.path)
     return Session(network, facts, digest)
+
+
+def place_of(device: str) -> torch.device:
+    """The device that ``--device`` means.
+
+    Raises:
+        ModelError: nothing can be computed there.
+    """
+    import torch
+
+    chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    try:
+        place = torch.device(chosen)
+        if place.type == "meta":
+            raise RuntimeError("it computes nothing")
+        torch.empty(0, device=place)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        why = (str(error).splitlines() or ["not available"])[0]
+        raise ModelError(f"cannot compute on '{device}': {why}; try --device cpu") from None
+    return place
 
 
 def pictures(images: Sequence[Path], sample: bool) -> list[Path]:

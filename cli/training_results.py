@@ -1,0 +1,116 @@
+"""What ``train-classifier`` writes beside the weights, and what it reads of an earlier run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deconvviz.errors import TrainingError
+
+if TYPE_CHECKING:
+    from deconvviz.data.datasets import DataSet
+    from deconvviz.training.classifier import Outcome
+    from deconvviz.training.history import Row
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """A run that a folder holds.
+
+    Attributes:
+        folder: where it lies.
+        options: what it was started with, by option.
+    """
+
+    folder: Path
+    options: dict[str, Any]
+
+    def merged(self, options: Mapping[str, Any], given: set[str]) -> dict[str, Any]:
+        """The run's own options; those given anew must not differ from them.
+
+        Raises:
+            TrainingError: they do; the message says which.
+        """
+        from deconvviz.training.settings import differences
+
+        now = {k: _plain(options[k]) for k in self.options if k in given}
+        differs = differences(self.options, now)
+        if differs:
+            raise TrainingError(
+                f"{self.folder} was started with other settings: {differs}; resume without them, or "
+                "start another run"
+            )
+        return {**options, **{k: _restored(k, v) for k, v in self.options.items()}}
+
+
+def earlier(folder: Path) -> Earlier | None:
+    """The run that a folder holds, if any.
+
+    Raises:
+        TrainingError: its record is damaged.
+    """
+    from deconvviz.models.trained import RUN_FILE
+
+    try:
+        content = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
+        return Earlier(folder, {**content["settings"], **content["task"]})
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise TrainingError(
+            f"{folder / RUN_FILE} is damaged ({error}); start anew with --overwrite"
+        ) from None
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, Path) else list(value) if isinstance(value, tuple) else value
+
+
+def _restored(name: str, value: Any) -> Any:
+    if name == "data_root" and value is not None:
+        return Path(value)
+    return tuple(value) if isinstance(value, list) else value
+
+
+class Results:
+    """Writes what a run leaves for people: figures, numbers, event files."""
+
+    def __init__(self, folder: Path, data: DataSet, tensorboard: bool) -> None:
+        """Opens the event file, if there is to be one.
+
+        Raises:
+            TrainingError: TensorBoard is not installed.
+        """
+        self._folder, self._data = folder, data
+        self._events: Any = None
+        if tensorboard:
+            try:
+                from torch.utils.tensorboard import SummaryWriter
+            except ImportError:
+                raise TrainingError(
+                    "--tensorboard wants the package tensorboard: pip install 'deconvviz[tensorboard]'"
+                ) from None
+            self._events = SummaryWriter(str(folder / "tensorboard"))
+
+    def epoch(self, row: Row) -> None:
+        """Adds an epoch to the event file."""
+        if self._events is None:
+            return
+        for name, value in row.items():
+            if name != "epoch":
+                self._events.add_scalar(name, value, row["epoch"])
+        self._events.flush()
+
+    def write(self, outcome: Outcome) -> list[Path]:
+        """Curves, confusion matrix and metrics; returns the paths of all that the run left."""
+        from deconvviz.models.trained import BEST_FILE, RUN_FILE
+        from deconvviz.runs import write_json
+        from deconvviz.training.classifier import HISTORY_FILE
+
+        if self._events is not None:
+            self._events.close()
+        metrics = write_json(self._folder / "metrics.json", outcome.evaluation.as_dict())
+        return [self._folder / BEST_FILE, self._folder / RUN_FILE, self._folder / HISTORY_FILE, metrics]

@@ -105,12 +105,34 @@ class Results:
         self._events.flush()
 
     def write(self, outcome: Outcome) -> list[Path]:
-        """Curves, confusion matrix and metrics; returns the paths of all that the run left."""
+        """Draws curves and confusion matrix, writes the metrics; returns the paths of all that there is."""
+        from deconvviz.figures import confusion_figure, curves_figure, save_figure
         from deconvviz.models.trained import BEST_FILE, RUN_FILE
-        from deconvviz.runs import write_json
+        from deconvviz.runs import short_form, write_arrays, write_json
         from deconvviz.training.classifier import HISTORY_FILE
 
         if self._events is not None:
             self._events.close()
-        metrics = write_json(self._folder / "metrics.json", outcome.evaluation.as_dict())
-        return [self._folder / BEST_FILE, self._folder / RUN_FILE, self._folder / HISTORY_FILE, metrics]
+        record = json.loads((self._folder / RUN_FILE).read_text(encoding="utf-8"))
+        short = short_form(record)
+        found, side = outcome.evaluation, record["trained"]["input_size"]
+        what = f"{record['trained']['model']} on {self._data.name}"
+        counts = (
+            f"{len(self._data.train)} training images, {len(self._data.ids)} classes, {side}x{side} pixels"
+        )
+        curves = save_figure(
+            curves_figure(outcome.rows, title=what, caption=counts), self._folder / "curves.png", short
+        )
+        matrix = confusion_figure(
+            found.confusion,
+            self._data.titles,
+            title=f"{what}: top-1 {found.top1:.3f}",
+            caption=f"{found.images} validation images",
+        )
+        confusion = save_figure(matrix, self._folder / "confusion.png", short)
+        write_arrays(
+            self._folder / "confusion.npz", confusion=found.confusion, classes=list(self._data.titles)
+        )
+        metrics = write_json(self._folder / "metrics.json", found.as_dict())
+        names = (BEST_FILE, RUN_FILE, HISTORY_FILE, "confusion.npz")
+        return [*(self._folder / name for name in names), curves, confusion, metrics]

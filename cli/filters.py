@@ -31,8 +31,8 @@ def filters(
         deconvviz filters --layer conv1
         deconvviz filters --layer conv2 --unit 0 --unit 7 --out kernels.pdf
     """
-    places = targets([session_options["model"].replace(":", "_")], layers, out, ending="_filters")[0]
     session = open_session(**session_options)
+    places = targets([session.network.name.replace(":", "_")], layers, out, ending="_filters")[0]
     from deconvviz.errors import UnitError
     from deconvviz.figures import filters_figure, save_figure
     from deconvviz.models.network import kernels_of

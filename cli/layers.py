@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from .options import model_option
+from .options import model_option, weights_option
 
 _HEAD = {
     "name": "name",
@@ -22,8 +22,9 @@ _HEAD = {
 
 @click.command()
 @model_option()
+@weights_option()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-def layers(model: str, input_size: int | None, as_json: bool) -> None:
+def layers(model: str, input_size: int | None, weights: str, as_json: bool) -> None:
     """List the layers of a network.
 
     Either name, the paper's or the module's, serves as --layer. The receptive field is what one unit sees
@@ -35,7 +36,7 @@ def layers(model: str, input_size: int | None, as_json: bool) -> None:
     from deconvviz.deconvnet.fields import receptive_fields
     from deconvviz.models import outline
 
-    network = outline(model, input_size=input_size)
+    network = outline(model, weights, input_size=input_size)
     side = network.input_size
     trace = record(network.module, torch.empty(1, 3, side, side, device="meta"))
     names = {path: name for name, path in network.paper_names.items()}
@@ -55,7 +56,7 @@ def layers(model: str, input_size: int | None, as_json: bool) -> None:
             }
         )
     if as_json:
-        click.echo(json.dumps({"model": model, "input_size": side, "layers": rows}, indent=1))
+        click.echo(json.dumps({"model": network.name, "input_size": side, "layers": rows}, indent=1))
         return
     table = [tuple(_HEAD.values()), *(tuple(_cell(key, row[key]) for key in _HEAD) for row in rows)]
     widths = [max(len(line[i]) for line in table) for i in range(len(_HEAD))]

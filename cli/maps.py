@@ -62,7 +62,7 @@ def maps(
     from deconvviz.runs import short_form, write_arrays, write_json
 
     def work(i: int, photo: Photo) -> None:
-        batch = session.see(photo)
+        batch = session.see(photo.image)
         trace = record(session.network, batch, layers, masks=False, inputs=False)
         for layer, target in zip(layers, places[i], strict=True):
             features = trace.features(layer)[0].cpu()

@@ -27,46 +27,69 @@ def model_option() -> Callable[[F], F]:
     return together(
         click.option(
             "--model",
-            default="alexnet",
+            default="auto",
             show_default=True,
             metavar="NAME",
-            help="A network ('deconvviz models' lists them), or package.module:function for your own.",
+            help="A network ('deconvviz models' lists them), package.module:function for your own, or auto: "
+            "what the weights belong to; else AlexNet, or mini where that cannot be had.",
         ),
-        click.option(
-            "--input-size",
-            type=click.IntRange(min=1),
-            metavar="PIXELS",
-            help="Side of the square the network is shown  [default: the network's own, mostly 224].",
-        ),
+        input_size_option(),
+    )
+
+
+def input_size_option() -> Callable[[F], F]:
+    """``--input-size``."""
+    return click.option(
+        "--input-size",
+        type=click.IntRange(min=1),
+        metavar="PIXELS",
+        help="Side of the square the network is shown  [default: the network's own].",
+    )
+
+
+def weights_option() -> Callable[[F], F]:
+    """``--weights``."""
+    return click.option(
+        "--weights",
+        default="default",
+        show_default=True,
+        metavar="default|random|FILE|RUN",
+        help="Published weights (downloaded once), random ones, a file (safetensors or a state dict), or the "
+        "folder of a training run.",
     )
 
 
 def weights_options() -> Callable[[F], F]:
     """``--weights``, ``--seed`` and ``--device``."""
-    return together(
-        click.option(
-            "--weights",
-            default="default",
-            show_default=True,
-            metavar="default|random|FILE",
-            help="Published weights (downloaded once), random ones, or a file (safetensors or a state dict).",
-        ),
-        click.option(
-            "--seed",
-            type=click.IntRange(0, 2**32 - 1),
-            default=0,
-            show_default=True,
-            metavar="N",
-            help="Draws random weights.",
-        ),
-        click.option(
-            "--device",
-            default="auto",
-            show_default=True,
-            metavar="auto|cpu|cuda|...",
-            help="Where to compute; auto takes a GPU where there is one.",
-        ),
+    return together(weights_option(), seed_option(), device_option())
+
+
+def seed_option() -> Callable[[F], F]:
+    """``--seed``."""
+    return click.option(
+        "--seed",
+        type=click.IntRange(0, 2**32 - 1),
+        default=0,
+        show_default=True,
+        metavar="N",
+        help="Of all that is drawn: random weights, classes, splits, crops.",
     )
+
+
+def device_option() -> Callable[[F], F]:
+    """``--device``."""
+    return click.option(
+        "--device",
+        default="auto",
+        show_default=True,
+        metavar="auto|cpu|cuda|...",
+        help="Where to compute; auto takes a GPU where there is one.",
+    )
+
+
+def quiet_option() -> Callable[[F], F]:
+    """``--quiet``."""
+    return click.option("--quiet", is_flag=True, help="Say nothing on stderr but errors.")
 
 
 def image_arguments() -> Callable[[F], F]:
@@ -98,7 +121,7 @@ def output_options() -> Callable[[F], F]:
             metavar="FILE|FOLDER/",
             help="A .png, .svg or .pdf file for one figure, or a folder  [default: here].",
         ),
-        click.option("--quiet", is_flag=True, help="Say nothing on stderr but errors."),
+        quiet_option(),
     )
 
 

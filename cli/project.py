@@ -132,7 +132,7 @@ def project(
     )
 
     def work(i: int, photo: Photo) -> None:
-        batch = session.see(photo)
+        batch = session.see(photo.image)
         exact_lrn = rules.lrn is ContrastNormalisation.TRANSPOSE
         trace = record(session.network, batch, layers, masks=rules.rectification.masks, inputs=exact_lrn)
         for layer, target in zip(layers, places[i], strict=True):

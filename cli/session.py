@@ -46,9 +46,16 @@ class Session:
             self.facts["weights"]["sha256"] = self._digest.result()
         return manifest(**self.facts, **facts)
 
-    def see(self, photo: Photo) -> Tensor:
-        """The photograph as the batch of one that the network sees, on its device."""
-        return self.network.see(photo.image).to(self.facts["device"])
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        import torch
+
+        return torch.device(self.facts["device"])
+
+    def see(self, image: Any) -> Tensor:
+        """A PIL image as the batch of one that the network sees, on its device."""
+        return self.network.see(image).to(self.device)
 
 
 def open_session(
@@ -66,13 +73,10 @@ def open_session(
     network.move_to(place)
     if network.origin.path is not None and digest is None:
         digest = sha256_later(network.origin.path)
-    if weights == "random" and not quiet:
-        click.echo(
-            f"note: {model} has random weights: pictures show its architecture, not anything it learned",
-            err=True,
-        )
+    if not quiet:
+        _tell(model, weights, network.name)
     facts: dict[str, Any] = {
-        "model": model,
+        "model": network.name,
         "weights": {"label": network.origin.label},
         "input_size": network.input_size,
         "device": str(place),
@@ -81,6 +85,21 @@ def open_session(
     if network.origin.path is not None:
         facts["weights"]["file"] = str(network.origin.path)
     return Session(network, facts, digest)
+
+
+def _tell(asked: str, weights: str, model: str) -> None:
+    """Says on stderr what the pictures will not show what one might think."""
+    if weights == "random":
+        click.echo(
+            f"note: {model} has random weights: pictures show its architecture, not anything it learned",
+            err=True,
+        )
+    elif asked == "auto" and weights == "default" and model != "alexnet":
+        click.echo(
+            "note: AlexNet's ImageNet weights are neither cached nor can they be downloaded now: using "
+            f"'{model}', the small model that ships with deconvviz (64x64 pixels, 100 classes)",
+            err=True,
+        )
 
 
 def place_of(device: str) -> torch.device:

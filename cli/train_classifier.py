@@ -10,6 +10,7 @@ import click
 from click.core import ParameterSource
 
 from .data_options import DATA_OPTIONS, data_options, opened_data
+from .options import device_option, input_size_option, quiet_option
 from .session import announce, place_of
 from .training_options import SETTINGS, training_options
 
@@ -35,20 +36,13 @@ _TASK = ("model", "weights", "input_size", *DATA_OPTIONS)
     metavar="random|default|FILE|RUN",
     help="What to start from: what fits by name and shape is taken, the rest is drawn.",
 )
-@click.option(
-    "--input-size",
-    type=click.IntRange(min=8),
-    metavar="PIXELS",
-    help="Side of the square the network is shown  [default: the network's own].",
-)
+@input_size_option()
 @training_options()
 @click.option("--resume", is_flag=True, help="Go on with a run that was stopped or killed.")
 @click.option("--overwrite", is_flag=True, help="Throw an earlier run in this folder away.")
 @click.option("--tensorboard", is_flag=True, help="Also write event files into RUN/tensorboard.")
-@click.option(
-    "--device", default="auto", show_default=True, metavar="auto|cpu|cuda|...", help="Where to compute."
-)
-@click.option("--quiet", is_flag=True, help="Say nothing on stderr but errors.")
+@device_option()
+@quiet_option()
 @click.pass_context
 def train_classifier(
     context: click.Context,

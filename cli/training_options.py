@@ -10,7 +10,7 @@ import click
 
 from deconvviz.training.settings import CROPS, OPTIMISERS, PRECISIONS, SCHEDULES, SNAPSHOT_EPOCHS, Settings
 
-from .options import together
+from .options import seed_option, together
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -63,7 +63,7 @@ def training_options() -> Callable[[F], F]:
         ),
         _option("--patience", _COUNT, "N", "Stop after N epochs without a better validation accuracy."),
         _option("--snapshots/--no-snapshots", None, None, f"Keep the weights of epochs {epochs}."),
-        _option("--seed", click.IntRange(0, 2**32 - 1), "N", "Of every draw."),
+        seed_option(),
     )
 
 

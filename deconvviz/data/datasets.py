@@ -55,6 +55,10 @@ class LabelledImages:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def picture(self, row: int) -> Image.Image:
+        """One image, for whatever takes pictures."""
+        return Image.fromarray(np.asarray(self.pixels[row]))
+
 
 @dataclass(frozen=True)
 class DataSet:

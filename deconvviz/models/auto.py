@@ -25,13 +25,14 @@ _PATIENCE_S = 3.0
 FIRST_CHOICE, FALLBACK = "alexnet", "mini"
 
 
-def chosen(weights: str, progress: bool, lean: bool) -> str:
+def chosen(weights: str, *, progress: bool, lean: bool, download: bool = True) -> str:
     """The model's name.
 
     Args:
         weights: ``default``, ``random``, or a file that is no run and no exported one.
         progress: show the progress bar of a download.
         lean: see `torchvision_files`.
+        download: False only asks whether AlexNet's weights could be had.
 
     Raises:
         ModelError: the file fits none of the networks, or several.
@@ -46,6 +47,8 @@ def chosen(weights: str, progress: bool, lean: bool) -> str:
         return FIRST_CHOICE
     if not answers(str(enum.url)):
         return FALLBACK
+    if not download:
+        return FIRST_CHOICE
     with contextlib.suppress(WeightsError):  # it broke off: what ships will do
         downloaded(FIRST_CHOICE, enum, progress)
         return FIRST_CHOICE

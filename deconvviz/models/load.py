@@ -62,7 +62,7 @@ def load_model(
         if found is not None:
             return _trained(name, *found, input_size, lean)
     if name == "auto":
-        name = chosen(weights, progress, lean)
+        name = chosen(weights, progress=progress, lean=lean)
     if ":" in name:
         return _own(name, weights, seed, input_size, lean)
     entry = entry_of(name)
@@ -89,24 +89,32 @@ def load_model(
     )
 
 
-def outline(name: str, *, input_size: int | None = None) -> Network:
+def outline(
+    name: str, weights: str | os.PathLike[str] = "default", *, input_size: int | None = None
+) -> Network:
     """A network without any weights, on torch's meta device: for its layers' names and shapes.
 
     Args:
-        name: as in `load_model`; ``auto`` means AlexNet.
+        name: as in `load_model`; nothing is downloaded for ``auto``.
+        weights: as in `load_model`: a run's folder says what was trained.
         input_size: as in `load_model`.
 
     Raises:
         ModelError: there is no such network, or its function failed.
+        WeightsError: a run's folder or a file does not say what it is.
     """
-    name = "alexnet" if name == "auto" else name
-    if ":" in name:
-        network = _own(name, "default", 0, input_size, lean=True)
-        return replace(network, module=network.module.to("meta"))
-    with torch.device("meta"):
-        built = build(name, lean=True)
-    side = input_size or built.input_size
-    return Network(name, built.module.eval(), preset(True, side), WeightsOrigin("none"), built.paper_names)
+    weights = os.fspath(weights)
+    facts = None
+    if weights not in ("default", "random") and (found := trained(Path(weights))) is not None:
+        facts = _agreeing(name, found[0], Path(weights).name)
+        name = facts.model
+    elif name == "auto":
+        name = chosen(weights, progress=False, lean=True, download=False)
+    with torch.device("cpu" if ":" in name else "meta"):
+        built = build(name, classes=len(facts.classes) if facts else None, lean=True)
+    side = input_size or (facts.input_size if facts else built.input_size)
+    module = built.module.eval().to("meta")
+    return Network(name, module, preset(True, side), WeightsOrigin("none"), built.paper_names)
 
 
 def _own(name: str, weights: str, seed: int, input_size: int | None, lean: bool) -> Network:
@@ -122,15 +130,22 @@ def _own(name: str, weights: str, seed: int, input_size: int | None, lean: bool)
 def _trained(name: str, facts: Trained, path: Path, input_size: int | None, lean: bool) -> Network:
     """A network trained here, from its run or its exported file."""
     label = path.name if facts.folded else f"{path.parent.name}/{path.name}"
-    if name not in ("auto", facts.model):
-        raise ModelError(f"{label} was trained as {facts.model}, not {name}; leave --model away")
+    _agreeing(name, facts, label)
     with torch.device("cpu" if ":" in facts.model else "meta"):
         built = build(facts.model, classes=len(facts.classes), norm=not facts.folded, lean=lean)
     fit_state(built.module, read_state(path), label, facts.model)
-    fold_norms(built.module.eval())
+    if ":" not in facts.model and entry_of(facts.model).norm:
+        fold_norms(built.module.eval())
     built = replace(built, mean=facts.mean, std=facts.std)
     side = input_size or facts.input_size
-    return _network(facts.model, built, WeightsOrigin(label, path), facts.classes, side, lean)
+    network = _network(facts.model, built, WeightsOrigin(label, path), facts.classes, side, lean)
+    return replace(network, class_ids=facts.class_ids)
+
+
+def _agreeing(name: str, facts: Trained, label: str) -> Trained:
+    if name not in ("auto", facts.model):
+        raise ModelError(f"{label} was trained as {facts.model}, not {name}; leave --model away")
+    return facts
 
 
 def _network(

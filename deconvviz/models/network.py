@@ -41,6 +41,7 @@ class Network:
             ``mean`` and ``std`` are the three numbers a channel that it normalises with.
         paper_names: the paper's layer names and the dotted module path of each, first layer first.
         categories: the class names by index; empty where none are known.
+        class_ids: the classes' folder names or WordNet ids by index; likewise.
         origin: where the weights came from.
     """
 
@@ -50,6 +51,7 @@ class Network:
     origin: WeightsOrigin
     paper_names: Mapping[str, str] = field(default_factory=dict)
     categories: tuple[str, ...] = ()
+    class_ids: tuple[str, ...] = ()
 
     @property
     def input_size(self) -> int:

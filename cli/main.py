@@ -10,10 +10,12 @@ import click
 from deconvviz import __version__
 from deconvviz.errors import DeconvvizError
 
+from .export import export
 from .filters import filters
 from .layers import layers
 from .maps import maps
 from .models import models
+from .predict import predict
 from .project import project
 from .train_classifier import train_classifier
 
@@ -30,7 +32,7 @@ def main() -> None:
     """
 
 
-for command in (project, maps, filters, layers, models, train_classifier):
+for command in (project, maps, filters, layers, models, predict, train_classifier, export):
     main.add_command(command)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
@@ -112,29 +112,13 @@ class Trainer:
         Raises:
             TrainingError: the loss is no number any more.
         """
-        settings, device, count = self._settings, self._processes.device, self._settings.batch_size
-        order = self._train.order(settings.seed, number)
-        mine = [order[i * count : (i + 1) * count][self._share] for i in range(self.steps)]
+        count = self._settings.batch_size
         self.module.train()
-        totals = torch.zeros(2, dtype=torch.float64, device=device)
+        totals = torch.zeros(2, dtype=torch.float64, device=self._processes.device)
         start, rate = time.perf_counter(), 0.0
-        for step, (values, labels) in enumerate(
-            gathered(self._train.values, self._train.labels, mine, device)
-        ):
-            at = (number - 1) * self.steps + step
-            rate = settings.lr_at(at, self.steps)
-            for group in self.optimiser.param_groups:
-                group["lr"] = rate
-            torch.manual_seed(_mixed(settings.seed, at, 0))  # dropout draws from the global generator
-            images = self._train.prepare(values, self._share, _mixed(settings.seed, at, 1))
-            with autocast(settings.precision, device):
-                scores = self._step(images)
-            loss = F.cross_entropy(scores.float(), labels, label_smoothing=settings.label_smoothing)
-            self.optimiser.zero_grad(set_to_none=True)
-            torch.autograd.backward(loss)
-            self.optimiser.step()
-            totals[0] += loss.detach()
-            totals[1] += (scores.argmax(1) == labels).sum()
+        for step, (images, labels) in enumerate(self.batches(number)):
+            rate = self._settings.lr_at((number - 1) * self.steps + step, self.steps)
+            totals += self.step(images, labels, rate)
             mean = math.nan
             if step % _CHECK_EVERY == 0 or step + 1 == self.steps:
                 mean = float(totals[0]) / (step + 1)
@@ -147,6 +131,41 @@ class Trainer:
             "lr": rate,
             "images_per_second": self.steps * count / (time.perf_counter() - start),
         }
+
+    def batches(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """What an epoch is trained on: this process's part of each batch, augmented, on the device.
+
+        The global random state is set for each step before it is yielded: dropout draws from it.
+        """
+        settings, count = self._settings, self._settings.batch_size
+        order = self._train.order(settings.seed, number)
+        mine = [order[i * count : (i + 1) * count][self._share] for i in range(self.steps)]
+        fed = gathered(self._train.values, self._train.labels, mine, self._processes.device)
+        for at, (values, labels) in enumerate(fed, (number - 1) * self.steps):
+            images = self._train.prepare(values, self._share, _mixed(settings.seed, at, 1))
+            torch.manual_seed(_mixed(settings.seed, at, 0))
+            yield images, labels
+
+    def step(self, images: Tensor, labels: Tensor, rate: float) -> Tensor:
+        """One step of the optimiser.
+
+        Args:
+            images: (N, 3, H, W), or features.
+            labels: (N,) class numbers.
+            rate: the learning rate.
+
+        Returns:
+            (2,) float64 on the device: the loss, and how many were right.
+        """
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        with autocast(self._settings.precision, self._processes.device):
+            scores = self._step(images)
+        loss = F.cross_entropy(scores.float(), labels, label_smoothing=self._settings.label_smoothing)
+        self.optimiser.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        self.optimiser.step()
+        return torch.stack([loss.detach().double(), (scores.argmax(1) == labels).sum().double()])
 
     def validate(self) -> Evaluation:
         """The network as it is, over the validation images."""

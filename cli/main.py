@@ -48,7 +48,9 @@ def run() -> None:
         _complain(f"{error.format_message()} (see '{asked} --help')")
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
-        _complain("interrupted; what was printed before is complete")
+        _complain(
+            "interrupted; what was printed before is complete, and a training run goes on with --resume"
+        )
         sys.exit(130)
     except DeconvvizError as error:
         _complain(str(error))

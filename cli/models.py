@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from deconvviz.models.catalogue import Entry
 
 
 @click.command()
@@ -14,14 +18,20 @@ def models(as_json: bool) -> None:
     from deconvviz.models.catalogue import CATALOGUE
 
     rows = [
-        {"name": name, "weights": "published" if entry.weights else "none published", "about": entry.about}
+        {"name": name, "weights": _weights(name, entry), "about": entry.about}
         for name, entry in CATALOGUE.items()
     ]
     if as_json:
         click.echo(json.dumps(rows, indent=1))
         return
     for row in rows:
-        click.echo(f"{row['name']:<9}  {row['weights']:<14}  {row['about']}")
+        click.echo(f"{row['name']:<12}  {row['weights']:<14}  {row['about']}")
     click.echo(
         "package.module:function   your own network: a function without arguments that returns a module"
     )
+
+
+def _weights(name: str, entry: Entry) -> str:
+    if name == "mini":
+        return "shipped"
+    return "published" if entry.weights else "none published"

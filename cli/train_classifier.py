@@ -18,7 +18,7 @@ _TASK = ("model", "weights", "input_size", *DATA_OPTIONS)
 
 
 @click.command("train-classifier")
-@data_options()
+@data_options(required=False)
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, metavar="RUN", help="The run's folder."
 )
@@ -86,11 +86,13 @@ def train_classifier(
         if before is None:
             raise TrainingError(f"{out} holds no run to resume; leave --resume away")
         options = before.merged(options, _given(context))
+    if options["data"] is None:
+        raise click.UsageError("Missing option '--data'.", context)
     task = {name: options[name] for name in _TASK}
     settings = Settings(**{name: options[name] for name in SETTINGS})
     with joined(place_of(device)) as processes:
-        if not processes.first:
-            processes.wait()  # the first decodes the images, the others then find them
+        if not processes.first_here:
+            processes.wait()  # the first of each machine decodes the images, the others then find them
         size = task["input_size"]
         data = opened_data(
             **{name: task[name] for name in DATA_OPTIONS},
@@ -98,7 +100,7 @@ def train_classifier(
             side=size or _native(task["model"]),
             quiet=quiet,
         )
-        if processes.first:
+        if processes.first_here:
             processes.wait()
         built, taken = started(task["model"], len(data.ids), task["weights"], settings.seed)
         if taken and not quiet:

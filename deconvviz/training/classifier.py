@@ -30,7 +30,7 @@ from .evaluation import Evaluation
 from .history import Row, best_epoch, out_of_patience, write_history
 from .processes import Processes
 from .settings import SNAPSHOT_EPOCHS, Settings
-from .trainer import Trainer, resolved_precision
+from .trainer import Trainer, check_loss, resolved_precision
 
 LAST_FILE = "last.safetensors"
 HISTORY_FILE = "history.csv"
@@ -42,7 +42,7 @@ class Outcome:
 
     Attributes:
         rows: the history, one row an epoch.
-        evaluation: of the best weights, over the validation images; None in processes that do not write.
+        evaluation: of the best weights, over the validation images.
         stopped_early: before its last epoch, for want of progress.
     """
 
@@ -129,6 +129,7 @@ def _epoch(trainer: Trainer, number: int, before: list[Row], bar: Any) -> Row:
 
     trained = trainer.epoch(number, advance)
     found = trainer.validate()
+    check_loss(found.loss, f"over the validation images after epoch {number}")
     return {
         "epoch": number,
         "train_loss": trained["train_loss"],

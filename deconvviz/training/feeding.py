@@ -83,11 +83,11 @@ def feeds(
             _images(data.train, partial(_augmented, built=built, settings=settings, side=side)),
             _images(data.val, lambda values, share, seed: plain(values)),
         )
-    if not processes.first:
+    if not processes.first_here:
         processes.wait()
     bars = progress and processes.first
     found = features_of(frozen.eval(), data, plain, processes.device, mirrored=settings.flip, progress=bars)
-    if processes.first:
+    if processes.first_here:
         processes.wait()
     return _features(found[0]), _features(found[1])
 

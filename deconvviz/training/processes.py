@@ -10,12 +10,16 @@ import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 from torch import Tensor
 from torch import distributed as dist
 
 from ..errors import TrainingError
+
+_PATIENCE = timedelta(hours=4)
+"""How long the others wait while the first decodes a data set."""
 
 
 @dataclass(frozen=True)
@@ -26,16 +30,23 @@ class Processes:
         rank: its number; 0 writes.
         count: how many there are.
         device: where this one computes.
+        local_rank: its number on its own machine.
     """
 
     rank: int
     count: int
     device: torch.device
+    local_rank: int = 0
 
     @property
     def first(self) -> bool:
         """Whether this is the one that writes and speaks."""
         return self.rank == 0
+
+    @property
+    def first_here(self) -> bool:
+        """Whether this is the one that fills its machine's cache while the others wait."""
+        return self.local_rank == 0
 
     def share(self, batch_size: int) -> slice:
         """The part of a global batch that this process takes.
@@ -75,18 +86,21 @@ def joined(device: torch.device) -> Iterator[Processes]:
     Raises:
         TrainingError: the processes cannot reach each other.
     """
-    count, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
+    count, rank, local = (
+        int(os.environ.get(name, usual))
+        for name, usual in (("WORLD_SIZE", "1"), ("RANK", "0"), ("LOCAL_RANK", "0"))
+    )
     if str(device) == "cuda":
-        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        device = torch.device("cuda", local)
         torch.cuda.set_device(device)
     if count == 1:
         yield Processes(0, 1, device)
         return
     try:
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=_PATIENCE)
     except (RuntimeError, ValueError) as error:
         raise TrainingError(f"the {count} processes cannot reach each other: {error}") from None
     try:
-        yield Processes(rank, count, device)
+        yield Processes(rank, count, device, local)
     finally:
         dist.destroy_process_group()

@@ -122,7 +122,7 @@ class Trainer:
             mean = math.nan
             if step % _CHECK_EVERY == 0 or step + 1 == self.steps:
                 mean = float(totals[0]) / (step + 1)
-                _check(mean, number, step + 1)
+                check_loss(mean, f"in epoch {number}, step {step + 1}")
             advance(count, mean)
         sums = self._processes.summed(totals)
         return {
@@ -199,11 +199,20 @@ def autocast(precision: str, device: torch.device) -> AbstractContextManager[Any
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
 
 
-def _check(loss: float, epoch: int, step: int) -> None:
+def check_loss(loss: float, where: str) -> None:
+    """Makes sure that a loss is a number.
+
+    Args:
+        loss: of a step, or of a set.
+        where: for the message.
+
+    Raises:
+        TrainingError: it is infinite or none.
+    """
     if not math.isfinite(loss):
         raise TrainingError(
-            f"the loss is {loss} in epoch {epoch}, step {step}: training stopped, the last good checkpoint "
-            "is kept; try a lower --lr, or --precision float32"
+            f"the loss is {loss} {where}: training stopped, the last good checkpoint is kept; try a lower "
+            "--lr, or --precision float32"
         )
 
 

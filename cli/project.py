@@ -76,6 +76,7 @@ from .session import SESSION_OPTIONS, announce, for_each_photo, open_session, pi
     show_default=True,
     help="Start from the activation's own value, or from one.",
 )
+@click.option("--with-maps", is_flag=True, help="Also draw each unit's whole feature map.")
 @click.option("--each", is_flag=True, help="Also write every patch and projection as its own PNG.")
 @click.option("--arrays", is_flag=True, help="Also write the numbers: NAME.npz.")
 @drawing_options()
@@ -90,6 +91,7 @@ def project(
     by: str | None,
     units: tuple[str, ...],
     out: str | None,
+    with_maps: bool,
     each: bool,
     arrays: bool,
     **settings: Any,
@@ -134,6 +136,7 @@ def project(
     def work(i: int, photo: Photo) -> None:
         batch = session.see(photo.image)
         exact_lrn = rules.lrn is ContrastNormalisation.TRANSPOSE
+        taken_for = session.taken_for(batch)
         trace = record(session.network, batch, layers, masks=rules.rectification.masks, inputs=exact_lrn)
         for layer, target in zip(layers, places[i], strict=True):
             k = topk or min(9, trace.features(layer).shape[1])
@@ -143,9 +146,12 @@ def project(
             )
             if not named and not bool((projection.activations > 0).any()):
                 raise ImageError(f"{photo.name}: {layer} has no positive activation, nothing to project")
-            results = Results(
-                session, photo, batch, layer, projection, "unit" if named else by or "map", settings
+            features = trace.features(layer)[0]
+            drawn = (
+                [features[u.channel] for u in projection.units] if with_maps and features.ndim == 3 else []
             )
+            by_what = "unit" if named else by or "map"
+            results = Results(session, photo, batch, layer, projection, by_what, settings, drawn, taken_for)
             announce(results.figure(target.figure))
             if arrays:
                 announce(results.arrays(target.figure.with_suffix(".npz")))

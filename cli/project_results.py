@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -35,6 +35,8 @@ class Results:
         projection: of K units.
         chosen: how they were chosen: ``map``, ``activation`` or ``unit``.
         settings: the command's options.
+        maps: (H, W) of each unit where its whole feature map is to be drawn; else none.
+        taken_for: the most probable classes with their probabilities, where the network tells.
     """
 
     session: Session
@@ -44,6 +46,8 @@ class Results:
     projection: Projection
     chosen: str
     settings: Mapping[str, Any]
+    maps: Sequence[Tensor] = ()
+    taken_for: Sequence[tuple[str, float]] = ()
 
     def figure(self, path: Path) -> Path:
         """Draws and writes the figure."""
@@ -60,6 +64,8 @@ class Results:
             caption=f"{network.name}, weights {network.origin.label}, {self.settings['rule']} rule",
             names=self._class_names,
             scale=self.settings["scale"],
+            maps=self.maps,
+            taken_for=self._taken_for,
         )
         return save_figure(drawn, path, self._short_form)
 
@@ -106,7 +112,16 @@ class Results:
                 strict=True,
             )
         ]
-        return write_json(path, {**self._facts, **self.settings, "chosen_by": self.chosen, "units": units})
+        found = [{"class": name, "probability": p} for name, p in self.taken_for]
+        predicted = {"predictions": found} if found else {}
+        return write_json(
+            path, {**self._facts, **self.settings, **predicted, "chosen_by": self.chosen, "units": units}
+        )
+
+    @property
+    def _taken_for(self) -> str:
+        named = ", ".join(f"{name} {100 * p:.0f} %" for name, p in self.taken_for)
+        return f"taken for: {named}" if named else ""
 
     @cached_property
     def _facts(self) -> dict[str, Any]:

@@ -53,6 +53,15 @@ class Session:
 
         return torch.device(self.facts["device"])
 
+    def taken_for(self, batch: Tensor) -> list[tuple[str, float]]:
+        """The three most probable classes of a batch of one, for networks that were trained here."""
+        if not self.network.class_ids:
+            return []  # of a large network's file only the layers asked for are read
+        from deconvviz.training.predicting import predict
+
+        found = predict(self.network, batch, 3)[0]
+        return list(zip(found.names, found.probabilities, strict=True))
+
     def see(self, image: Any) -> Tensor:
         """A PIL image as the batch of one that the network sees, on its device."""
         return self.network.see(image).to(self.device)

@@ -16,6 +16,7 @@ from torch import Tensor
 from .. import tiles
 from ..deconvnet import Projection, Unit
 from .canvas import FAINT, HUES, MARGIN, head_and_foot, new_sheet, number, picture, words
+from .maps import map_scale, map_tile
 from .parts import tile_pairs
 
 _GAP, _LABEL, _BETWEEN = 0.05, 0.2, 0.2  # inches
@@ -30,6 +31,8 @@ def projection_figure(
     caption: str = "",
     names: Sequence[str] = (),
     scale: str = "shared",
+    maps: Sequence[Tensor] = (),
+    taken_for: str = "",
 ) -> Figure:
     """Draws the photograph with numbered receptive fields, and a pair of tiles a unit.
 
@@ -40,6 +43,8 @@ def projection_figure(
         caption: the last line, before what grey means is said.
         names: one a unit, such as class names; printed after the unit's number.
         scale: ``shared`` draws all projections at one contrast, ``each`` every one at its own.
+        maps: (H, W) of each unit: its whole feature map, drawn before the pair with the unit's place marked.
+        taken_for: what the network takes the photograph for; printed below it.
 
     Returns:
         a figure about 13 inches wide for nine units.
@@ -51,33 +56,48 @@ def projection_figure(
     rows = math.ceil(count / columns)
     tile = 3.2 if count == 1 else 1.75 if count <= 4 else 1.25 if count <= 36 else 0.85
     size = 8 if tile > 1 else 6.3
-    step_x, step_y = 2 * tile + _GAP + _BETWEEN, tile + _LABEL + _BETWEEN
+    before = tile + _GAP if len(maps) else 0.0  # what a feature map takes
+    step_x, step_y = before + 2 * tile + _GAP + _BETWEEN, tile + _LABEL + _BETWEEN
     block = max(rows * step_y, 3.4)
     side = min(block - 0.22, 4.7)
     left = MARGIN + side + 0.45
     sheet = new_sheet(max(left + columns * step_x - _BETWEEN + MARGIN, left + 5.2), _HEAD + block + _FOOT)
     whole = "whole maps, projected" if projection.source == "map" else "every unit sees the whole photograph"
-    _photograph(
-        sheet, tiles.photo_tile(photo.cpu().numpy()), windows, _FOOT + block - side - 0.05, side, whole
-    )
+    bottom = _FOOT + block - side - 0.05
+    _photograph(sheet, tiles.photo_tile(photo.cpu().numpy()), windows, bottom, side, whole)
+    words(sheet, MARGIN, bottom - 0.15, taken_for, 8)
     for k, (patch, drawn) in enumerate(pairs):
         x = left + k % columns * step_x
         y = _FOOT + block - (k // columns + 1) * step_y + _BETWEEN
-        picture(sheet, patch, x, y, tile, tile, edge=True)
-        picture(sheet, drawn, x + tile + _GAP, y, tile, tile, edge=True)
         value = projection.activations[k].item()
         name = names[k] if k < len(names) else ""
         _label(sheet, k, projection.units[k], name, x, y + tile + 0.05, size, room=round(20 * tile))
+        if len(maps):
+            _map(sheet, maps[k], projection.units[k], x, y, tile)
+            x += before
+        picture(sheet, patch, x, y, tile, tile, edge=True)
+        picture(sheet, drawn, x + tile + _GAP, y, tile, tile, edge=True)
         words(sheet, x + 2 * tile + _GAP, y + tile + 0.05, number(value), size, FAINT, ha="right")
         if not projection.pixels[k].any():
             why = "inactive" if value == 0 else "nothing arrives"
             words(sheet, x + 1.5 * tile + _GAP, y + tile / 2, why, 8, "white", ha="center", va="center")
     legend = "left: what the unit sees · right: what made it fire · unit at row,column · activation"
+    if len(maps):
+        legend = legend.replace("left:", "left: its feature map, brightest where it fires most · middle:")
     words(sheet, left, _FOOT + block + 0.1, legend, 8.5, FAINT)
     grey = "projections: grey is zero, brighter positive, darker negative"
     how = f"one scale, ±{number(shared)}" if scale == "shared" else "each tile at its own scale"
     head_and_foot(sheet, title, caption, f"{grey}; {how} ({tiles.PERCENTILE:g}th percentile)")
     return sheet.figure  # type: ignore[return-value]  # a sheet is never on a SubFigure
+
+
+def _map(sheet: Axes, values: Tensor, unit: Unit, x: float, y: float, tile: float) -> None:
+    """A whole feature map at its own brightness, with a frame around the unit's place."""
+    picture(sheet, map_tile(values, map_scale(values)), x, y, tile, tile, edge=True)
+    if unit.row is not None and unit.column is not None:
+        height, width = values.shape
+        corner = x + unit.column * tile / width, y + tile - (unit.row + 1) * tile / height
+        sheet.add_patch(Rectangle(corner, tile / width, tile / height, fill=False, ec="#00e5ff", lw=1.2))
 
 
 def _label(sheet: Axes, k: int, unit: Unit, name: str, x: float, y: float, size: float, room: int) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from .options import model_option, weights_option
+from .session import tell
 
 _HEAD = {
     "name": "name",
@@ -37,6 +38,8 @@ def layers(model: str, input_size: int | None, weights: str, as_json: bool) -> N
     from deconvviz.models import outline
 
     network = outline(model, weights, input_size=input_size)
+    if model == "auto":
+        tell(model, weights, network.name)
     side = network.input_size
     trace = record(network.module, torch.empty(1, 3, side, side, device="meta"))
     names = {path: name for name, path in network.paper_names.items()}

@@ -51,7 +51,7 @@ def predict(
         return
     if images or sample:
         raise click.UsageError("name images or --data, not both")
-    place = targets(["predictions"], [Path(chosen["data"]).stem], out)[0][0].figure
+    place = targets(["predictions"], [Path(chosen["data"]).absolute().stem], out)[0][0].figure
     session = open_session(**options)
     from deconvviz.training.predicting import evaluate_network
 
@@ -67,7 +67,7 @@ def predict(
         cards = _examples(session, data, topk, seed)
         title = f"{session.network.name} on {Path(data.name).name}: top-1 {found.top1:.3f}, "
         title += f"top-5 {found.top5:.3f}, loss {found.loss:.3f}"
-        paths = _draw(session, cards, title, place, {**data.facts, **found.as_dict()})
+        paths = _draw(session, cards, title, place, {"data": data.facts, **found.as_dict()})
         if not as_json:
             announce(*paths)
 

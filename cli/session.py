@@ -83,7 +83,7 @@ def open_session(
     if network.origin.path is not None and digest is None:
         digest = sha256_later(network.origin.path)
     if not quiet:
-        _tell(model, weights, network.name)
+        tell(model, weights, network.name)
     facts: dict[str, Any] = {
         "model": network.name,
         "weights": {"label": network.origin.label},
@@ -96,7 +96,7 @@ def open_session(
     return Session(network, facts, digest)
 
 
-def _tell(asked: str, weights: str, model: str) -> None:
+def tell(asked: str, weights: str, model: str) -> None:
     """Says on stderr what the pictures will not show what one might think."""
     if weights == "random":
         click.echo(

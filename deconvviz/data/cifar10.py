@@ -10,9 +10,9 @@ from __future__ import annotations
 import contextlib
 import io
 import sys
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 
 from PIL import Image
 
@@ -53,10 +53,11 @@ def list_cifar10(root: Path, progress: bool = True) -> Listing:
         with contextlib.redirect_stdout(sys.stderr if progress else io.StringIO()):
             splits = {"train": CIFAR10(str(root), train=True, download=True)}
             splits["test"] = CIFAR10(str(root), train=False)
-    except (URLError, TimeoutError, ConnectionError) as error:
+    except (OSError, HTTPException) as error:
+        why = getattr(error, "reason", None) or error
         raise DataError(
-            f"cannot download CIFAR-10 ({getattr(error, 'reason', error)}); fetch {CIFAR10.url} elsewhere "
-            "and name its folder with --data-root, or give class folders of it to --data"
+            f"cannot download CIFAR-10 ({why}); fetch {CIFAR10.url} elsewhere and name its "
+            "folder with --data-root, or give class folders of it to --data"
         ) from None
     except RuntimeError as error:  # torchvision's word for a wrong checksum
         raise DataError(f"CIFAR-10 in {root} is damaged ({error}); remove it and try again") from None

@@ -17,8 +17,8 @@ import contextlib
 import hashlib
 import io
 import sys
+from http.client import HTTPException
 from pathlib import Path
-from urllib.error import URLError
 
 from ..errors import DataError
 from .listing import Files, Listing
@@ -60,10 +60,11 @@ def _download(root: Path, progress: bool) -> Path:
         partial = path.with_suffix(".partial")
         with contextlib.redirect_stdout(sys.stderr if progress else io.StringIO()):
             torch.hub.download_url_to_file(URL, str(partial), progress=progress)
-    except (URLError, TimeoutError, ConnectionError) as error:
+    except (OSError, HTTPException) as error:
+        why = getattr(error, "reason", None) or error
         raise DataError(
-            f"cannot download Tiny ImageNet ({getattr(error, 'reason', error)}); fetch {URL} elsewhere and "
-            "name its folder with --data-root, or use --data dead-leaves, which needs no file"
+            f"cannot download Tiny ImageNet ({why}); fetch {URL} elsewhere and name its folder "
+            "with --data-root, or use --data dead-leaves, which needs no file"
         ) from None
     with partial.open("rb") as file:
         found = hashlib.file_digest(file, "md5").hexdigest()

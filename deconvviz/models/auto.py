@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ def answers(url: str, patience: float = _PATIENCE_S) -> bool:
     result: list[bool] = []
 
     def ask() -> None:
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError, HTTPException):
             request = urllib.request.Request(url, method="HEAD")  # noqa: S310  # torchvision's own https address
             with urllib.request.urlopen(request, timeout=patience) as reply:  # noqa: S310
                 result.append(reply.status == 200)

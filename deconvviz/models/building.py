@@ -115,6 +115,8 @@ def seeded(function: Callable[[], nn.Module], seed: int) -> nn.Module:
         torch.manual_seed(seed)
         try:
             return function()
+        except ModelError:
+            raise
         except Exception as error:  # a user's builder may raise anything, and its own words say what
             raise ModelError(f"building the network failed: {type(error).__name__}: {error}") from error
 

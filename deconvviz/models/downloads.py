@@ -6,9 +6,9 @@ import contextlib
 import io
 import socket
 import sys
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 
 import torch
 
@@ -46,11 +46,11 @@ def downloaded(model: str, weights: Any, progress: bool = True) -> Path:
         # torch.hub announces the download on stdout, where only results belong.
         with contextlib.redirect_stdout(sys.stderr if progress else io.StringIO()):
             weights.get_state_dict(progress=progress, check_hash=True)
-    except (URLError, TimeoutError, ConnectionError) as error:
-        reason = getattr(error, "reason", error)
+    except (OSError, HTTPException) as error:  # no network, one that breaks off, or no room for the file
+        reason = getattr(error, "reason", None) or error
         raise WeightsError(
             f"cannot download the weights of {model} ({reason}); fetch {weights.url} elsewhere and give it "
-            f"as --weights FILE or put it into {path.parent}, or use --weights random"
+            f"as --weights FILE or put it into {path.parent}, or use --model mini or --weights random"
         ) from None
     except RuntimeError as error:  # torch.hub's word for a wrong checksum
         raise WeightsError(f"the download of {weights.url} is damaged ({error}); try again") from None

@@ -129,7 +129,7 @@ def _own(name: str, weights: str, seed: int, input_size: int | None, lean: bool)
 
 def _trained(name: str, facts: Trained, path: Path, input_size: int | None, lean: bool) -> Network:
     """A network trained here, from its run or its exported file."""
-    label = path.name if facts.folded else f"{path.parent.name}/{path.name}"
+    label = path.name if facts.folded else f"{path.resolve().parent.name}/{path.name}"
     _agreeing(name, facts, label)
     with torch.device("cpu" if ":" in facts.model else "meta"):
         built = build(facts.model, classes=len(facts.classes), norm=not facts.folded, lean=lean)

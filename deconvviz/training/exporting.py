@@ -1,10 +1,13 @@
-"""A trained network as one file: its weights, and in the metadata what it is."""
+"""A trained network as one file to hand on: its weights, and in the metadata what it is."""
 
 from __future__ import annotations
 
 import json
+import shlex
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -13,6 +16,9 @@ from ..models import load_model
 from ..models.catalogue import CATALOGUE
 from ..models.trained import RUN_FILE, trained
 from .checkpoint import read_tensors, save_tensors
+from .settings import Settings
+
+_OFF = {"channels_last": "--channels-first"}
 
 
 def export_run(run: Path, out: Path, *, half: bool = False) -> Path:
@@ -28,7 +34,7 @@ def export_run(run: Path, out: Path, *, half: bool = False) -> Path:
         TrainingError: a weight is too large for float16.
         OutputError: the file cannot be written.
     """
-    found = trained(run)
+    found = trained(run) if run.is_dir() else None
     if found is None:
         raise TrainingError(f"{run} is not a training run's folder")
     facts, best = found
@@ -40,9 +46,48 @@ def export_run(run: Path, out: Path, *, half: bool = False) -> Path:
         if large:
             raise TrainingError(f"'{large[0]}' has values that float16 cannot hold; leave --half away")
     record = json.loads((run / RUN_FILE).read_text(encoding="utf-8"))
-    kept = {
-        name: record[name] for name in ("made_by", "command", "date", "settings", "data") if name in record
-    }
     reached = read_tensors(best)[1]
-    told = {**kept, "epoch": reached.get("epoch"), "val_top1": reached.get("val_top1")}
-    return save_tensors(out, state, {"trained": replace(facts, folded=folds).as_dict(), **told})
+    data = {
+        **record["data"],
+        "data": Path(record["data"]["data"]).name,
+        "source": Path(record["data"]["source"]).name,
+    }
+    told = {
+        "trained": replace(facts, folded=folds).as_dict(),
+        "made_by": record["made_by"],
+        "command": command(record, run.resolve().name),
+        "date": record["date"],
+        "settings": record["settings"],
+        "data": data,
+        "epoch": reached["epoch"],
+        "val_top1": reached["val_top1"],
+    }
+    return save_tensors(out, state, told)
+
+
+def command(record: Mapping[str, Any], out: str) -> str:
+    """The command that trains the same network, without the folders of the machine it was trained on.
+
+    Args:
+        record: the content of ``run.json``.
+        out: the folder it should name.
+    """
+    usual = Settings().as_dict()
+    task = {"model": record["trained"]["model"], "data": record["data"]["data"], **record.get("task", {})}
+    task |= {"data_root": None, "out": out}
+    task["data"] = Path(task["data"]).name
+    if task.get("weights") not in (None, "default", "random"):
+        task["weights"] = Path(task["weights"]).name
+    settings = {
+        k: v for k, v in record["settings"].items() if k in usual and v != usual[k] and k != "precision"
+    }
+    words = ["deconvviz", "train-classifier"]
+    for name, value in {**task, **settings}.items():
+        option = f"--{name.replace('_', '-')}"
+        if isinstance(value, bool):
+            words.append(option if value else _OFF.get(name, f"--no-{name}"))
+        elif isinstance(value, list):
+            words += [word for one in value for word in (option, str(one))]
+        elif value is not None and (name, value) != ("weights", "random"):
+            words += [option, str(value)]
+    return shlex.join(words)

@@ -50,19 +50,25 @@ def predict(network: Network, images: Tensor, topk: int = 5) -> list[Prediction]
         >>> len(predict(load_model("cifar", "random"), torch.zeros(1, 3, 32, 32))[0].classes)
         5
     """
-    if any(t.is_meta for t in (*network.module.parameters(), *network.module.buffers())):
-        raise ModelError(
-            f"the weights {network.origin.label} serve {network.served()}, not {network.name}'s class scores"
-        )
-    with torch.inference_mode():
-        scores = network.module(images)
-    if scores.ndim != 2:
-        raise ModelError(f"{network.name} gives {tuple(scores.shape)}, not (N, classes) scores")
+    scores = _scores(network, images)
     best = scores.float().softmax(1).topk(min(topk, scores.shape[1]), dim=1)
     return [
         Prediction(tuple(c), tuple(_name(network, i) for i in c), tuple(p))
         for c, p in zip(best.indices.tolist(), best.values.tolist(), strict=True)
     ]
+
+
+def _scores(network: Network, images: Tensor) -> Tensor:
+    """(N, classes) scores, or a word on why there are none."""
+    if any(t.is_meta for t in (*network.module.parameters(), *network.module.buffers())):
+        raise ModelError(
+            f"the weights {network.origin.label} serve {network.served()}, not {network.name}'s class scores"
+        )
+    with torch.inference_mode():
+        scores: Tensor = network.module(images)
+    if scores.ndim != 2:
+        raise ModelError(f"{network.name} gives {tuple(scores.shape)}, not (N, classes) scores")
+    return scores
 
 
 def _name(network: Network, number: int) -> str:
@@ -79,10 +85,11 @@ def evaluate_network(network: Network, data: DataSet, device: torch.device) -> E
 
     Raises:
         DataError: the network does not know one of the classes.
+        ModelError: it does not score classes, or lacks the weights for it.
     """
     numbers = class_numbers(network, data.ids, data.titles)
     labels = np.array(numbers, dtype=np.int64)[data.val.labels]
-    preset = network.preset
+    preset, side = network.preset, network.input_size
     plain = partial(
         normalised,
         mean=preset.mean,  # type: ignore[attr-defined]  # torchvision's preset, untyped
@@ -95,8 +102,8 @@ def evaluate_network(network: Network, data: DataSet, device: torch.device) -> E
         labels,
         data.val.rows,
         Processes(0, 1, device),
-        lambda values: resized(plain(values), network.input_size),
-        len(network.categories),
+        lambda values: resized(plain(values), side),
+        _scores(network, torch.zeros(1, 3, side, side, device=device)).shape[1],
         cast=partial(autocast, "float32", device),
     )
 

@@ -84,7 +84,7 @@ def test_a_photograph_that_excites_nothing_among_others(folder):
         (["--layer", "conv2", "--device", "abacus"], "cannot compute on 'abacus'"),
         (["--layer", "conv2", "--device", "cuda:99"], "try --device cpu"),
         (["--layer", "conv2", "--weights", "none.pth"], "none.pth does not exist"),
-        (["--layer", "conv2", "--weights", "."], ". is a folder, not a weights file"),
+        (["--layer", "conv2", "--weights", "."], ". is a folder without run.json, not a training run"),
         (["--layer", "conv2", "--out", "cat.png/results"], "cannot write cat.png/results/cat_conv2.png"),
         (["--layer", "conv2", "--out", "mynets.py/figure.png"], "cannot write mynets.py/figure.png"),
     ],

@@ -81,7 +81,7 @@ def test_alexnet_as_json(folder):
 
 
 def test_alexnet_as_a_table(folder):
-    done = invoke("layers")
+    done = invoke("layers", "--model", "alexnet")
     assert (done.code, done.err) == (0, "")
     head, *lines = [line.split() for line in done.out.splitlines()]
     assert head == ["name", "module", "kind", "output", "units", "receptive", "field", "stride"]
@@ -141,7 +141,7 @@ def test_models(folder):
     listed = json.loads(invoke("models", "--json").out)
     assert (table.code, table.err) == (0, "")
     assert [row["name"] for row in listed][0::9] == ["alexnet", "zfnet"]
-    assert {row["name"] for row in listed} >= {"vgg11", "vgg16_bn", "vgg19"}
+    assert {row["name"] for row in listed} >= {"vgg11", "vgg16_bn", "vgg19", "mobilenet_v2", "mini", "cifar"}
     *lines, own = table.out.splitlines()
     assert "package.module:function" in own
     for line, row in zip(lines, listed, strict=True):
@@ -151,5 +151,7 @@ def test_models(folder):
 
 def test_every_named_network_has_layers(folder):
     for row in json.loads(invoke("models", "--json").out):
-        rows = named(layers_json("--model", row["name"]))
-        assert list(rows)[-1].startswith("fc")
+        last = layers_json("--model", row["name"])["layers"][-1]
+        assert (last["kind"], last["units"]) == ("Linear", {"mini": 100, "cifar": 10}.get(row["name"], 1000))
+        named = {"mobilenet_v2": None, "cifar": "fc5"}  # the papers have no names for the former's layers
+        assert last["name"] == named.get(row["name"], "fc8")

@@ -13,7 +13,7 @@ import pytest
 from deconvviz import __version__
 
 HEAVY = {"torch", "torchvision", "matplotlib", "numpy", "PIL"}
-COMMANDS = ("project", "maps", "filters", "layers", "models")
+COMMANDS = ("project", "maps", "filters", "layers", "models", "predict", "train-classifier", "export")
 AT_ONCE = 0.5  # seconds, the best of five: what a person takes for at once
 
 ASK = """

@@ -64,9 +64,15 @@ def run() -> None:
         if os.environ.get("DECONVVIZ_DEBUG"):
             raise
         first = (str(error).splitlines() or [""])[0]
-        _complain(f"unexpected {type(error).__name__}: {first} (DECONVVIZ_DEBUG=1 shows where)")
+        _complain(
+            f"unexpected {type(error).__name__}: {first} (DECONVVIZ_DEBUG=1 shows where)",
+            always="by peer" not in first,  # else another process stopped, and says why itself
+        )
     sys.exit(1)
 
 
-def _complain(message: str) -> None:
+def _complain(message: str, always: bool = False) -> None:
+    """Says what went wrong; of the processes that torchrun starts on a machine one, of what all meet."""
+    if os.environ.get("LOCAL_RANK", "0") != "0" and not always:
+        return
     click.echo("deconvviz: " + " ".join(message.split()), err=True)

@@ -82,6 +82,8 @@ def train_classifier(
         raise TrainingError(
             f"{out} holds a run already: go on with --resume, or throw it away with --overwrite"
         )
+    if resume and overwrite:
+        raise click.UsageError("--resume goes on with a run, --overwrite throws it away: give one of them")
     if resume:
         if before is None:
             raise TrainingError(f"{out} holds no run to resume; leave --resume away")

@@ -59,6 +59,8 @@ def earlier(folder: Path) -> Earlier | None:
         return Earlier(folder, {**content["settings"], **content["task"]})
     except FileNotFoundError:
         return None
+    except NotADirectoryError:
+        raise TrainingError(f"{folder} is a file; --out takes the run's folder") from None
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise TrainingError(
             f"{folder / RUN_FILE} is damaged ({error}); start anew with --overwrite"

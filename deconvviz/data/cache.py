@@ -8,12 +8,14 @@ map, since a full disk then is an error with a name instead of a signal that kil
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -28,6 +30,7 @@ from ..errors import DataError, ImageError
 
 CACHE_VARIABLE = "DECONVVIZ_CACHE"
 """The environment variable that names the cache's folder."""
+_STALE_S = 24 * 3600
 _CHUNK = 64  # rows a task: long enough to outweigh a task's cost, short enough for a steady bar
 
 
@@ -52,11 +55,13 @@ class Kept:
         array: (rows, ...) a read-only memory map.
         failed: the rows that could not be made, with the reason; the array holds zeros there.
         folder: where it lies.
+        state: of its source when it was made.
     """
 
     array: NDArray[Any]
     failed: dict[int, str]
     folder: Path
+    state: str
 
 
 def kept(
@@ -96,6 +101,7 @@ def kept(
         return found
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(folder.parent, name)
         with tempfile.TemporaryDirectory(
             prefix=f".{name}-", dir=folder.parent, ignore_cleanup_errors=True
         ) as made:
@@ -104,8 +110,11 @@ def kept(
             (Path(made) / "meta.json").write_text(json.dumps(meta, default=str), encoding="utf-8")
             with contextlib.suppress(FileNotFoundError):
                 shutil.rmtree(folder)
-            with contextlib.suppress(FileExistsError):  # another process was quicker: its array will do
+            try:
                 Path(made).rename(folder)
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise  # else another process was quicker: its array will do
     except OSError as error:
         raise DataError(
             f"cannot keep {label} in {folder.parent}: {error.strerror or error}; make room, or name another "
@@ -117,6 +126,14 @@ def kept(
     return found
 
 
+def _sweep(cache: Path, name: str) -> None:
+    """Removes what processes that were killed a day ago or earlier left half made."""
+    for stray in cache.glob(f".{name}-*"):
+        with contextlib.suppress(OSError):
+            if time.time() - stray.stat().st_mtime > _STALE_S:
+                shutil.rmtree(stray)
+
+
 def _canonical(content: Any) -> bytes:
     return json.dumps(content, sort_keys=True, default=str).encode()
 
@@ -126,10 +143,11 @@ def _opened(folder: Path, state: str, shape: tuple[int, ...], dtype: DTypeLike) 
         meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
         if meta["state"] != state:
             return None
+        failed = {int(row): str(why) for row, why in meta["failed"].items()}
         array = np.memmap(folder / "array", dtype=dtype, mode="r", shape=shape)
-    except (OSError, ValueError, KeyError):
-        return None
-    return Kept(array, {int(row): why for row, why in meta["failed"].items()}, folder)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None  # interrupted, or not ours
+    return Kept(array, failed, folder, state)
 
 
 def _fill(
@@ -170,4 +188,4 @@ def _fill(
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-    return failed
+    return dict(sorted(failed.items()))

@@ -7,9 +7,6 @@ Source: Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 200
 
 from __future__ import annotations
 
-import contextlib
-import io
-import sys
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -17,6 +14,7 @@ from typing import Any
 from PIL import Image
 
 from ..errors import DataError
+from ..models.downloads import downloading
 from .listing import Files, Listing
 
 CIFAR10_SIDE = 32
@@ -26,7 +24,7 @@ class _Arrays:
     """Torchvision's two arrays as pictures named ``train/NUMBER`` and ``test/NUMBER``."""
 
     def __init__(self, path: Path, splits: dict[str, Any]) -> None:
-        self.path, self._splits = path, splits
+        self.path, self.key, self._splits = path, str(path.absolute()), splits
 
     def picture(self, name: str) -> Image.Image:
         split, _, number = name.partition("/")
@@ -50,7 +48,7 @@ def list_cifar10(root: Path, progress: bool = True) -> Listing:
 
     try:
         root.mkdir(parents=True, exist_ok=True)
-        with contextlib.redirect_stdout(sys.stderr if progress else io.StringIO()):
+        with downloading(progress):
             splits = {"train": CIFAR10(str(root), train=True, download=True)}
             splits["test"] = CIFAR10(str(root), train=False)
     except (OSError, HTTPException) as error:

@@ -45,12 +45,14 @@ class LabelledImages:
         labels: (rows,) int64 class numbers.
         names: what each row's image is called.
         rows: (N,) the rows that hold an image; a file that could not be decoded left its row empty.
+        key: tells these pixels from any other.
     """
 
     pixels: NDArray[np.uint8]
     labels: NDArray[np.int64]
     names: tuple[str, ...]
     rows: NDArray[np.int64]
+    key: str = ""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -184,15 +186,21 @@ def _decoded(
 
     stamps = [[name, source.stamp(name)] for name in files.names]
     of = [
-        str(source.path.absolute()),
+        source.key,
         label,
         side,
-        hashlib.sha256("\0".join(files.names).encode()).hexdigest(),
+        hashlib.sha256("\0".join(files.names).encode("utf-8", "surrogateescape")).hexdigest(),
     ]
     shape = (len(files), side, side, 3)
     found = kept("images", of, stamps, shape, np.uint8, produce, label=label, progress=progress)
     good = np.array([row for row in range(len(files)) if row not in found.failed], dtype=np.int64)
-    images = LabelledImages(found.array, np.array(files.labels, dtype=np.int64), files.names, good)
+    images = LabelledImages(
+        found.array,
+        np.array(files.labels, dtype=np.int64),
+        files.names,
+        good,
+        f"{found.folder.name} {found.state}",
+    )
     return images, tuple(found.failed.values())
 
 
@@ -204,8 +212,8 @@ def squared(image: Image.Image, side: int) -> NDArray[np.uint8]:
     """
     width, height = image.size
     if (width, height) != (side, side):
-        scale = side / min(width, height)
-        size = max(side, int(width * scale)), max(side, int(height * scale))
+        shorter = min(width, height)
+        size = int(side * width / shorter), int(side * height / shorter)
         image = image.resize(size, Image.Resampling.BILINEAR)
         left, top = round((size[0] - side) / 2), round((size[1] - side) / 2)
         image = image.crop((left, top, left + side, top + side))

@@ -39,6 +39,7 @@ TEXTURES: dict[str, Callable[[Plane, Plane], Plane]] = {
 CLASSES = tuple(f"{texture} {shape}" for texture in TEXTURES for shape in SHAPES)
 """Class names by number."""
 _SMALLEST, _LARGEST = 0.07, 0.45  # radii, as shares of the picture's side
+_RULE = 1  # raised when the rule below changes, so that kept pictures are drawn anew
 _DEEPEST = 250  # leaves; beyond it what is still bare is filled with its mean colour
 
 
@@ -101,6 +102,7 @@ class DeadLeaves:
     def __init__(self, seed: int, side: int) -> None:
         """Draws nothing yet."""
         self._seed, self._side = seed, side
+        self.key = f"dead leaves, rule {_RULE}, seed {seed}"
 
     def picture(self, name: str) -> Image.Image:
         """The picture of that name."""
@@ -108,8 +110,8 @@ class DeadLeaves:
         return Image.fromarray(dead_leaves(CLASSES.index(title), int(number), self._seed, self._side))
 
     def stamp(self, name: str) -> str:
-        """The same for the same rule: raise the number when the rule changes."""
-        return f"{name} 1"
+        """Its name: what it is drawn from is in the key."""
+        return name
 
 
 def list_dead_leaves(train: int, val: int, seed: int, side: int) -> Listing:

@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 
 from ..errors import DataError
 from .listing import Files, Listing
-from .stores import Folder, Store
+from .stores import Store
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
 """What counts as a picture, by its name's ending in lower case."""
@@ -21,7 +21,7 @@ def list_folders(store: Store) -> Listing:
             the training images.
     """
     pictures = [PurePosixPath(n) for n in store.names if PurePosixPath(n).suffix.lower() in SUFFIXES]
-    root = _root(pictures)
+    root = _root(store, pictures)
     splits = {p.relative_to(root).parts[0] for p in pictures if len(p.relative_to(root).parts) > 2}
     if "train" not in splits:
         files, classes = _classes(store, pictures, root)
@@ -38,15 +38,21 @@ def list_folders(store: Store) -> Listing:
     return Listing(store, classes, classes, train, val).checked()
 
 
-def _root(pictures: list[PurePosixPath]) -> PurePosixPath:
+def _root(store: Store, pictures: list[PurePosixPath]) -> PurePosixPath:
     """The folder that encloses everything: the classes, or train/ and the others, lie right below."""
     root = PurePosixPath()
     while True:
-        below = {p.relative_to(root).parts for p in pictures}
-        first = {parts[0] for parts in below}
-        if len(first) != 1 or first == {"train"} or any(len(parts) < 3 for parts in below):
+        below = _below(store, root)
+        deep = all(len(p.relative_to(root).parts) > 2 for p in pictures)
+        if len(below) != 1 or below == {"train"} or not pictures or not deep:
             return root
-        root /= first.pop()
+        root /= below.pop()
+
+
+def _below(store: Store, root: PurePosixPath) -> set[str]:
+    """The folders right below `root`, also those without pictures."""
+    paths = map(PurePosixPath, store.folders)
+    return {path.name for path in paths if path.parent == root}
 
 
 def _classes(
@@ -55,9 +61,6 @@ def _classes(
     """The pictures of the class folders right below `root`; folders without any are classes too."""
     depth = len(root.parts)
     inside = [p for p in pictures if p.is_relative_to(root) and len(p.parts) > depth + 1]
-    there = {p.parts[depth] for p in inside}
-    if isinstance(store, Folder):  # a listing of files cannot show an empty folder
-        there |= {p.name for p in (store.path / root).iterdir() if p.is_dir() and not p.name.startswith(".")}
-    classes = tuple(sorted(there))
+    classes = tuple(sorted(_below(store, root)))
     number = {c: i for i, c in enumerate(classes)}
     return Files(tuple(map(str, inside)), tuple(number[p.parts[depth]] for p in inside)), classes

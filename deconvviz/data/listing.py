@@ -26,9 +26,11 @@ class Source(Protocol):
 
     Attributes:
         path: what messages call it.
+        key: what tells it from every other source.
     """
 
     path: Path
+    key: str
 
     def picture(self, name: str) -> Image.Image:
         """A picture by its name, RGB; raises ImageError where it cannot be had."""
@@ -110,7 +112,7 @@ class Listing:
         for name in classes:
             if name not in known:
                 raise DataError(f"{self.source.path} has no class '{name}'; {nearest(name, self.titles)}")
-        return self.only([known[name] for name in classes])
+        return self.only(list(dict.fromkeys(known[name] for name in classes)))
 
     def thinned(self, per_class: int | None, seed: int) -> Listing:
         """The same data set with at most so many training images of each class, drawn at random."""

@@ -7,9 +7,11 @@ made to overwrite something, and nothing in it is to be trusted.
 
 from __future__ import annotations
 
+import lzma
 import os
 import threading
 import zipfile
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -19,17 +21,32 @@ from PIL import Image
 from ..errors import DataError, ImageError
 from .images import decode
 
+_UNREADABLE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    OSError,
+    EOFError,
+    RuntimeError,  # encrypted
+    NotImplementedError,  # compressed in another way
+)
+
 
 class Store(ABC):
     """A set of files by their relative names.
 
     Attributes:
         path: the folder or archive.
-        names: all files, ``/`` between the parts, sorted.
+        key: tells it from every other.
+        names: all files, ``/`` between the parts, sorted; hidden ones, and those in hidden folders, are not
+            there.
+        folders: all folders, empty ones too where they are known.
     """
 
     path: Path
+    key: str
     names: Sequence[str]
+    folders: frozenset[str]
 
     @abstractmethod
     def read(self, name: str) -> bytes:
@@ -56,13 +73,15 @@ class Folder(Store):
 
     def __init__(self, path: Path) -> None:
         """Lists them all."""
-        self.path = path
-        self.names = sorted(
-            (Path(folder) / file).relative_to(path).as_posix()
-            for folder, _, files in os.walk(path, followlinks=True)
-            for file in files
-            if not file.startswith(".")
-        )
+        self.path, self.key = path, str(path.absolute())
+        names: list[str] = []
+        folders: set[str] = set()
+        for folder, below, files in os.walk(path, followlinks=True):
+            below[:] = [name for name in below if _shown(name)]
+            here = Path(folder).relative_to(path)
+            names += [(here / file).as_posix() for file in files if _shown(file)]
+            folders |= {(here / name).as_posix() for name in below}
+        self.names, self.folders = sorted(names), frozenset(folders)
 
     def read(self, name: str) -> bytes:
         """The content of a file."""
@@ -83,18 +102,22 @@ class Zip(Store):
         Raises:
             DataError: it is no zip, or names a file outside itself.
         """
-        self.path = path
+        self.path, self.key = path, str(path.absolute())
         self._opened = threading.local()
         try:
-            members = [m for m in self._archive.infolist() if not m.is_dir()]
+            members = self._archive.infolist()
         except (zipfile.BadZipFile, OSError, ValueError) as error:
             raise DataError(
                 f"{path} is damaged or not a zip archive ({error}); copy or download it again"
             ) from None
         for member in members:
             refuse_escape(member.filename, path)
-        self._members = {m.filename: m for m in members if not PurePosixPath(m.filename).name.startswith(".")}
+        paths = {m.filename: PurePosixPath(m.filename) for m in members}
+        shown = [m for m in members if all(map(_shown, paths[m.filename].parts))]
+        self._members = {m.filename: m for m in shown if not m.is_dir()}
         self.names = sorted(self._members)
+        above = {str(folder) for m in shown for folder in paths[m.filename].parents}
+        self.folders = frozenset(above | {str(paths[m.filename]) for m in shown if m.is_dir()}) - {"."}
 
     @property
     def _archive(self) -> zipfile.ZipFile:
@@ -112,12 +135,25 @@ class Zip(Store):
         """
         try:
             return self._archive.read(name)
-        except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, NotImplementedError) as error:
+        except (
+            zipfile.BadZipFile,
+            OSError,
+            EOFError,
+            RuntimeError,
+            NotImplementedError,
+            zlib.error,
+            lzma.LZMAError,
+        ) as error:
             raise DataError(f"{name} in {self.path.name} cannot be read: {error}") from None
 
     def stamp(self, name: str) -> str:
         """Size and checksum."""
         return f"{self._members[name].file_size}:{self._members[name].CRC:08x}"
+
+
+def _shown(name: str) -> bool:
+    """Whether a file or folder is meant to be seen, not left behind by an editor or archiver."""
+    return not name.startswith(".") and name != "__MACOSX"
 
 
 def refuse_escape(name: str, archive: Path) -> None:

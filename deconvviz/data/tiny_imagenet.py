@@ -13,14 +13,12 @@ Source: the data set of Stanford's course CS231n.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import io
-import sys
 from http.client import HTTPException
 from pathlib import Path
 
 from ..errors import DataError
+from ..models.downloads import downloading
 from .listing import Files, Listing
 from .stores import Store, Zip, open_store
 
@@ -58,7 +56,7 @@ def _download(root: Path, progress: bool) -> Path:
     try:
         root.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".partial")
-        with contextlib.redirect_stdout(sys.stderr if progress else io.StringIO()):
+        with downloading(progress):
             torch.hub.download_url_to_file(URL, str(partial), progress=progress)
     except (OSError, HTTPException) as error:
         why = getattr(error, "reason", None) or error

@@ -6,6 +6,7 @@ import contextlib
 import io
 import socket
 import sys
+from collections.abc import Iterator
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -40,11 +41,8 @@ def downloaded(model: str, weights: Any, progress: bool = True) -> Path:
     path = cached_file(weights)
     if path.is_file():
         return path
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(_PATIENCE_S)
     try:
-        # torch.hub announces the download on stdout, where only results belong.
-        with contextlib.redirect_stdout(sys.stderr if progress else io.StringIO()):
+        with downloading(progress):
             weights.get_state_dict(progress=progress, check_hash=True)
     except (OSError, HTTPException) as error:  # no network, one that breaks off, or no room for the file
         reason = getattr(error, "reason", None) or error
@@ -54,6 +52,21 @@ def downloaded(model: str, weights: Any, progress: bool = True) -> Path:
         ) from None
     except RuntimeError as error:  # torch.hub's word for a wrong checksum
         raise WeightsError(f"the download of {weights.url} is damaged ({error}); try again") from None
+    return path
+
+
+@contextlib.contextmanager
+def downloading(progress: bool) -> Iterator[None]:
+    """A place for the downloads of torch and torchvision: none hangs, and none speaks on stdout.
+
+    Args:
+        progress: let their progress bars show on stderr; else they are silent.
+    """
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(_PATIENCE_S)
+    spoken = sys.stderr if progress else io.StringIO()
+    try:
+        with contextlib.redirect_stdout(spoken), contextlib.redirect_stderr(spoken):
+            yield
     finally:
         socket.setdefaulttimeout(before)
-    return path

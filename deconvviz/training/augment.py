@@ -29,8 +29,10 @@ def affine_draws(count: int, settings: Settings, generator: torch.Generator) -> 
     right, down = torch.zeros(count), torch.zeros(count)
     if settings.crop == "resized":
         side = uniform(settings.smallest_crop, 1).sqrt()
-        stretch = (uniform(-1, 1) * torch.tensor(_ASPECT).log() / 2).exp()
-        width, height = (side * stretch).clamp(max=1), (side / stretch).clamp(max=1)
+        # a stretch beyond the image's edge would have to be cut, and the area would be less than was drawn
+        most = torch.minimum(torch.full((count,), _ASPECT).log() / 2, -side.log())
+        stretch = (uniform(-1, 1) * most).exp()
+        width, height = side * stretch, side / stretch
         right, down = (1 - width) * uniform(-1, 1), (1 - height) * uniform(-1, 1)
     elif settings.crop == "shift":
         right, down = 2 * uniform(-_SHIFT, _SHIFT), 2 * uniform(-_SHIFT, _SHIFT)

@@ -31,6 +31,8 @@ def gathered(
     Yields:
         (N, ...) values of the map's type, and (N,) int64 labels.
     """
+    if not batches:
+        return  # a process may have none of a small set
     pinned = device.type == "cuda"
 
     def fetch(rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
@@ -39,9 +41,9 @@ def gathered(
         return first.to(device, non_blocking=pinned), second.to(device, non_blocking=pinned)
 
     with ThreadPoolExecutor(1) as ahead:
-        coming = ahead.submit(fetch, batches[0]) if batches else None
-        for following in [*batches[1:], None]:
-            assert coming is not None  # noqa: S101  # for the type checker: there is one batch for each turn
+        coming = ahead.submit(fetch, batches[0])
+        for following in batches[1:]:
             ready = coming.result()
-            coming = ahead.submit(fetch, following) if following is not None else None
+            coming = ahead.submit(fetch, following)
             yield ready
+        yield coming.result()

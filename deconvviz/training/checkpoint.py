@@ -28,7 +28,8 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, 
     Raises:
         OutputError: the disk is full or the place cannot be written; the older file stays whole.
     """
-    whole = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
+    # cloned, since a file cannot hold the weights that two layers share as one
+    whole = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
     with replacing(path) as temporary:
         try:
             safetensors.torch.save_file(whole, temporary, {METADATA_KEY: json.dumps(facts)})

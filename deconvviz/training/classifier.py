@@ -11,6 +11,7 @@ how), and ``snapshots/`` where asked for. Processes on several machines need it 
 from __future__ import annotations
 
 import contextlib
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -34,6 +35,10 @@ from .trainer import Trainer, check_loss, resolved_precision
 
 LAST_FILE = "last.safetensors"
 HISTORY_FILE = "history.csv"
+SNAPSHOTS = "snapshots"
+_OF_A_RUN = (BEST_FILE, LAST_FILE, HISTORY_FILE, SNAPSHOTS)
+REPORTS = ("curves.png", "confusion.png", "confusion.npz", "metrics.json", "tensorboard")
+"""What the command line adds to a run."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +90,8 @@ def train_classifier(
         OutputError: the folder cannot be written; what was there stays whole.
     """
     processes = processes or Processes(0, 1, torch.device("cpu"))
-    settings = replace(settings, precision=resolved_precision(settings.precision, processes.device))
+    asked, precision = settings, resolved_precision(settings.precision, processes.device)
+    settings = replace(settings, precision=precision)
     side = input_size or built.input_size
     what = Trained(model, side, built.mean, built.std, data.titles, data.ids)
     with torch.random.fork_rng():
@@ -94,7 +100,7 @@ def train_classifier(
         if resume and (out / LAST_FILE).exists():  # one that was killed in its first epoch has none
             rows = load_state(out / LAST_FILE, trainer.module, trainer.optimiser)["rows"]
         if processes.first and not resume:
-            _record(out, what, settings, data, facts or {})
+            _record(out, what, asked, data, {"precision": precision, **(facts or {})})
         processes.wait()
         total = settings.epochs * trainer.steps * settings.batch_size
         with tqdm(
@@ -150,15 +156,16 @@ def _keep(out: Path, trainer: Trainer, what: Trained, rows: list[Row], settings:
     if best_epoch(rows) is row:
         save_tensors(out / BEST_FILE, trainer.weights(), facts)
     if settings.snapshots and row["epoch"] in SNAPSHOT_EPOCHS:
-        save_tensors(out / "snapshots" / f"epoch_{row['epoch']:04}.safetensors", trainer.weights(), facts)
+        save_tensors(out / SNAPSHOTS / f"epoch_{row['epoch']:04}.safetensors", trainer.weights(), facts)
     save_state(out / LAST_FILE, trainer.module, trainer.optimiser, {"rows": rows})
     write_history(out / HISTORY_FILE, rows)
 
 
 def _record(out: Path, what: Trained, settings: Settings, data: DataSet, facts: dict[str, Any]) -> None:
     """Starts a run: its record, and nothing left of an earlier one."""
-    for name in (BEST_FILE, LAST_FILE, HISTORY_FILE):
-        with contextlib.suppress(FileNotFoundError):
-            (out / name).unlink()
+    for name in (*_OF_A_RUN, *REPORTS):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            path = out / name
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
     content = manifest(trained=what.as_dict(), settings=settings.as_dict(), data=data.facts, **facts)
     write_json(out / RUN_FILE, content)

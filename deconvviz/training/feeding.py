@@ -86,7 +86,15 @@ def feeds(
     if not processes.first_here:
         processes.wait()
     bars = progress and processes.first
-    found = features_of(frozen.eval(), data, plain, processes.device, mirrored=settings.flip, progress=bars)
+    found = features_of(
+        frozen.eval(),
+        data,
+        plain,
+        processes.device,
+        settled=f"{built.mean} {built.std} {side}",
+        mirrored=settings.flip,
+        progress=bars,
+    )
     if processes.first_here:
         processes.wait()
     return _features(found[0]), _features(found[1])

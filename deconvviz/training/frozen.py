@@ -94,6 +94,7 @@ def features_of(
     prepared: Callable[[Tensor], Tensor],
     device: torch.device,
     *,
+    settled: str,
     mirrored: bool,
     progress: bool,
 ) -> tuple[Features, Features]:
@@ -104,25 +105,26 @@ def features_of(
         data: whose images.
         prepared: uint8 pixels as the network takes them.
         device: where to compute.
+        settled: all that `prepared` depends on; features made otherwise are not taken for these.
         mirrored: also keep the features of the mirrored training images.
         progress: show progress bars.
     """
     with torch.inference_mode():
         probe = part(prepared(torch.from_numpy(data.train.pixels[data.train.rows[:1]]).to(device)))
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(f"{part} {settled}".encode())
     for tensor in part.state_dict().values():
         digest.update(tensor.cpu().contiguous().numpy().tobytes())
 
     def computed(images: LabelledImages, label: str, sides: int) -> Features:
         def produce(first: int, last: int) -> Iterator[NDArray[Any] | ImageError]:
-            batch = torch.from_numpy(images.pixels[first:last]).to(device)
+            batch = torch.from_numpy(np.array(images.pixels[first:last])).to(device)
             with torch.inference_mode():
                 views = [prepared(batch)] + [prepared(batch.flip(2))] * (sides == 2)
                 features = torch.stack([part(view) for view in views], 1).half().cpu().numpy()
             yield from features
 
-        of = [digest.hexdigest(), list(images.names), str(data.facts["source"]), sides]
-        state = hashlib.sha256(images.pixels[images.rows[:: max(1, len(images) // 64)]].tobytes()).hexdigest()
+        key = images.key or hashlib.sha256(images.pixels.tobytes()).hexdigest()
+        of, state = [digest.hexdigest(), label, key.split(" ")[0]], [key, sides]
         shape = (len(images.pixels), sides, *probe.shape[1:])
         found = kept(
             "features", of, state, shape, np.float16, produce, label=label, progress=progress, threads=1

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
-from typing import Any
+from dataclasses import asdict, dataclass, replace
+from typing import Any, get_type_hints
 
 from ..errors import TrainingError
 
@@ -102,11 +102,13 @@ class Settings:
         Raises:
             TrainingError: a value has the wrong type.
         """
-        known = {f.name for f in fields(cls)}
-        try:
-            return replace(cls(), **{k: v for k, v in content.items() if k in known})
-        except TypeError as error:
-            raise TrainingError(f"these settings cannot be read: {error}") from None
+        kinds = get_type_hints(cls)
+        known = {k: v for k, v in content.items() if k in kinds}
+        for name, value in known.items():
+            kind = kinds[name] | int if kinds[name] in (float, float | None) else kinds[name]
+            if not isinstance(value, kind):
+                raise TrainingError(f"these settings cannot be read: {name} is {value!r}")
+        return replace(cls(), **known)
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:

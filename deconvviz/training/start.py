@@ -10,6 +10,7 @@ from ..errors import TrainingError, WeightsError
 from ..models.building import Built, build, builder
 from ..models.catalogue import CATALOGUE
 from ..models.downloads import downloaded
+from ..models.embedded import embedded_weights
 from ..models.trained import trained
 from ..models.weights import read_state
 
@@ -47,6 +48,8 @@ def started(model: str, classes: int, weights: str, seed: int) -> tuple[Built, s
 
 def _file(model: str, weights: str) -> Path:
     if weights == "default":
+        if model == "mini":
+            return embedded_weights()
         if model not in CATALOGUE:
             raise TrainingError(f"{model} has no published weights; give --weights FILE, or leave it away")
         return downloaded(model, builder(model, lean=False)[1])

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from torch.distributed.nn.functional import all_reduce
+from torch import distributed as dist
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from .processes import Processes
@@ -50,7 +50,7 @@ class GlobalDropout(nn.Module):
         n = len(values)
         shape = (n * self._count, *values.shape[1:])
         kept = torch.rand(shape, device=values.device)[self._rank * n : (self._rank + 1) * n] >= self.p
-        return values * (kept.to(values.dtype) / (1 - self.p))
+        return values * (kept.to(values.dtype) / max(1 - self.p, 1e-9))  # of p = 1 nothing is kept
 
 
 class GlobalBatchNorm(nn.Module):
@@ -95,5 +95,21 @@ class GlobalBatchNorm(nn.Module):
         buffers["running_var"].lerp_(variance, share)
 
 
+class _Summed(torch.autograd.Function):
+    """The sum over all processes; its gradient is the sum of theirs."""
+
+    @staticmethod
+    def forward(context: Any, values: Tensor) -> Tensor:
+        total = values.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(context: Any, *gradients: Tensor) -> Tensor:
+        total = gradients[0].clone()
+        dist.all_reduce(total)
+        return total
+
+
 def _summed(values: Tensor) -> Tensor:
-    return cast(Tensor, all_reduce(values))  # type: ignore[no-untyped-call]  # differentiable, untyped
+    return cast(Tensor, _Summed.apply(values))

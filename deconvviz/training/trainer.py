@@ -24,6 +24,7 @@ from torch.nn.parallel import DistributedDataParallel
 from ..data.datasets import DataSet
 from ..errors import TrainingError
 from ..models.building import Built
+from .augment import resized
 from .batches import gathered
 from .evaluation import Evaluation, evaluate
 from .feeding import check_scores, feeds, shown
@@ -75,6 +76,8 @@ class Trainer:
         images = shown(few, built, settings, side)
         check_scores(module, images, self._classes)
         self._frozen: nn.Module | None = None
+        if settings.crop_size and not settings.freeze:
+            check_scores(module, resized(images, settings.crop_size), self._classes)
         if settings.freeze:
             check_beginning(module, settings.freeze, images)
             self._frozen = replace_frozen(module, settings.freeze)
@@ -83,7 +86,7 @@ class Trainer:
         self._step: nn.Module = self.module
         if processes.count > 1:
             ids = [device.index] if device.type == "cuda" else None
-            self._step = DistributedDataParallel(self.module, device_ids=ids, broadcast_buffers=False)
+            self._step = DistributedDataParallel(self.module, device_ids=ids)
         self.optimiser = _optimiser(self.module, settings)
 
     def weights(self) -> dict[str, Tensor]:
@@ -219,6 +222,9 @@ def check_loss(loss: float, where: str) -> None:
 def _optimiser(module: nn.Module, settings: Settings) -> torch.optim.Optimizer:
     """Decay acts on kernels and matrices; biases and norms have one dimension."""
     trained = [p for p in module.parameters() if p.requires_grad]
+    if not trained:
+        part = f"--freeze {settings.freeze} leaves" if settings.freeze else "the network has"
+        raise TrainingError(f"{part} nothing to train")
     groups = [
         {"params": [p for p in trained if p.ndim > 1], "weight_decay": settings.weight_decay},
         {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},

@@ -110,10 +110,10 @@ def train_classifier(
         results = Results(out, data, tensorboard) if processes.first else None
         outcome = train(
             task["model"],
-            built,
             data,
             settings,
             out,
+            built=built,
             input_size=size,
             processes=processes,
             resume=resume,

@@ -23,6 +23,7 @@ from .errors import DeconvvizError
 if TYPE_CHECKING:
     import deconvviz.figures as figures
 
+    from .data.datasets import DataSet, open_data
     from .data.images import open_photo, read_image
     from .deconvnet import (
         ContrastNormalisation,
@@ -43,16 +44,25 @@ if TYPE_CHECKING:
         transpose,
     )
     from .models import Network, load_model
+    from .training.classifier import train_classifier
+    from .training.predicting import predict
+    from .training.settings import Settings
 
 _HOME = {
+    "DataSet": "data.datasets",
     "Network": "models",
+    "Settings": "training.settings",
     "load_model": "models",
+    "open_data": "data.datasets",
     "open_photo": "data.images",
+    "predict": "training.predicting",
     "read_image": "data.images",
+    "train_classifier": "training.classifier",
 }  # everything else lives in deconvnet
 
 __all__ = [
     "ContrastNormalisation",
+    "DataSet",
     "DeconvvizError",
     "Mirror",
     "MirroredLayer",
@@ -61,6 +71,7 @@ __all__ = [
     "Record",
     "Rectification",
     "Rules",
+    "Settings",
     "Trace",
     "Unit",
     "Unpooling",
@@ -68,12 +79,15 @@ __all__ = [
     "figures",
     "load_model",
     "mirror",
+    "open_data",
     "open_photo",
+    "predict",
     "project",
     "project_trace",
     "read_image",
     "record",
     "strongest",
+    "train_classifier",
     "transpose",
 ]
 

@@ -31,6 +31,7 @@ from .evaluation import Evaluation
 from .history import Row, best_epoch, out_of_patience, write_history
 from .processes import Processes
 from .settings import SNAPSHOT_EPOCHS, Settings
+from .start import started
 from .trainer import Trainer, check_loss, resolved_precision
 
 LAST_FILE = "last.safetensors"
@@ -58,11 +59,12 @@ class Outcome:
 
 def train_classifier(
     model: str,
-    built: Built,
     data: DataSet,
     settings: Settings,
     out: Path,
     *,
+    weights: str = "random",
+    built: Built | None = None,
     input_size: int | None = None,
     processes: Processes | None = None,
     resume: bool = False,
@@ -70,14 +72,15 @@ def train_classifier(
     progress: bool = True,
     after_epoch: Callable[[Row], None] = lambda _row: None,
 ) -> Outcome:
-    """Trains until the last epoch, or until patience runs out.
+    """Trains a network to tell the classes of a data set, until the last epoch or until patience runs out.
 
     Args:
-        model: the network's name, for the run's record.
-        built: the network, with as many scores as `data` has classes.
+        model: of the catalogue, or ``package.module:function``.
         data: what to train on.
         settings: how.
         out: the run's folder.
+        weights: what to start from, see `started`.
+        built: the network itself, where it has been built already; with as many scores as classes.
         input_size: side of the network's input; None for its own.
         processes: who shares the work; None for this process alone, on the CPU.
         resume: go on from ``last.safetensors``.
@@ -87,11 +90,22 @@ def train_classifier(
 
     Raises:
         TrainingError: something does not fit, or the loss is no number any more.
+        ModelError: there is no such network.
         OutputError: the folder cannot be written; what was there stays whole.
+
+    Example:
+        >>> import tempfile
+        >>> from deconvviz.data.datasets import open_data
+        >>> data = open_data("dead-leaves", train_per_class=2, val_per_class=1, side=32, progress=False)
+        >>> settings = Settings(epochs=1, batch_size=8)
+        >>> out = Path(tempfile.mkdtemp())
+        >>> len(train_classifier("cifar", data, settings, out, progress=False).rows)
+        1
     """
     processes = processes or Processes(0, 1, torch.device("cpu"))
     asked, precision = settings, resolved_precision(settings.precision, processes.device)
     settings = replace(settings, precision=precision)
+    built = built or started(model, len(data.ids), weights, settings.seed)[0]
     side = input_size or built.input_size
     what = Trained(model, side, built.mean, built.std, data.titles, data.ids)
     with torch.random.fork_rng():

@@ -28,7 +28,7 @@ COLUMNS = (
 def train(out, settings=None, net="small", data=None, **options):
     words = {"progress": False, **options}
     return train_classifier(
-        f"learners:{net}", built(net), data or colours(), settings or quick(), out, **words
+        f"learners:{net}", data or colours(), settings or quick(), out, built=built(net), **words
     )
 
 

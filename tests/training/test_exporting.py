@@ -66,7 +66,7 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         built, _ = started(model, 12, "random", 0)
         side = built.input_size
         leaves = open_data("dead-leaves", train_per_class=2, val_per_class=1, side=side, progress=False)
-        train_classifier(model, built, leaves, settings, folder / "run", progress=False)
+        train_classifier(model, leaves, settings, folder / "run", built=built, progress=False)
         images = torch.cat([smooth_noise(side, side, seed) for seed in (0, 1)]).float()
         trained = build(model, classes=12, norm=True).module.eval()
         trained.load_state_dict(read_tensors(folder / "run" / BEST_FILE)[0])
@@ -147,7 +147,8 @@ def test_the_file_does_not_tell_of_the_folders_of_its_machine(tmp_path: Path) ->
     built, _ = started("cifar", 2, "random", 0)
     task = {"model": "cifar", "data": str(photos), "weights": "random"}
     settings = Settings(epochs=1, batch_size=2)
-    train_classifier("cifar", built, data, settings, tmp_path / "run", facts={"task": task}, progress=False)
+    words = {"facts": {"task": task}, "progress": False}
+    train_classifier("cifar", data, settings, tmp_path / "run", built=built, **words)
     told = read_tensors(export_run(tmp_path / "run", tmp_path / "net.safetensors"))[1]
     assert "private" not in json.dumps(told)
     assert told["data"]["training_images"] == 4

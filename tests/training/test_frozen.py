@@ -148,7 +148,7 @@ def test_a_part_is_put_back_where_it_was():
 def test_frozen_weights_stay_and_are_written(tmp_path):
     made, data = built(), colours()
     before = {name: tensor.clone() for name, tensor in made.module.state_dict().items()}
-    train_classifier("learners:small", made, data, quick(**FROZEN), tmp_path / "run", progress=False)
+    train_classifier("learners:small", data, quick(**FROZEN), tmp_path / "run", built=made, progress=False)
     best = tensors(tmp_path / "run" / "best.safetensors")
     assert best.keys() == before.keys()
     for name, tensor in before.items():
@@ -158,7 +158,7 @@ def test_frozen_weights_stay_and_are_written(tmp_path):
 def test_a_frozen_run_goes_on(tmp_path):
     data, settings = colours(), quick(**FROZEN)
     whole = tmp_path / "whole"
-    train_classifier("learners:small", built(), data, settings, whole, progress=False)
+    train_classifier("learners:small", data, settings, whole, built=built(), progress=False)
 
     class Stop(Exception):  # noqa: N818
         """After the second epoch."""
@@ -170,10 +170,10 @@ def test_a_frozen_run_goes_on(tmp_path):
     words = {"progress": False, "resume": False}
     with pytest.raises(Stop):
         train_classifier(
-            "learners:small", built(), data, settings, tmp_path / "cut", after_epoch=stop, **words
+            "learners:small", data, settings, tmp_path / "cut", built=built(), after_epoch=stop, **words
         )
     words["resume"] = True
-    train_classifier("learners:small", built(), data, settings, tmp_path / "cut", **words)
+    train_classifier("learners:small", data, settings, tmp_path / "cut", built=built(), **words)
     for name in ("best.safetensors", "last.safetensors"):
         assert same(tensors(tmp_path / "cut" / name), tensors(whole / name))
 

@@ -138,7 +138,7 @@ def test_every_recipe_goes_on_with_the_same_bits(tmp_path, recipe):
 
     def train(out, **options):
         made = built(name)
-        train_classifier(f"learners:{name}", made, data, settings, out, progress=False, **options)
+        train_classifier(f"learners:{name}", data, settings, out, built=made, progress=False, **options)
         return [tensors(out / f"{kind}.safetensors") for kind in ("best", "last")]
 
     def stop(row):

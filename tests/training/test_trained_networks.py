@@ -23,7 +23,7 @@ def catalogue_run(request, tmp_path_factory):
     name = request.param
     out = tmp_path_factory.mktemp(name)
     net = build(name, classes=2, norm=True)
-    train_classifier(name, net, colours(), quick(lr=0.05, schedule="constant"), out, progress=False)
+    train_classifier(name, colours(), quick(lr=0.05, schedule="constant"), out, built=net, progress=False)
     return name, out
 
 
@@ -31,7 +31,7 @@ def catalogue_run(request, tmp_path_factory):
 def own_run(tmp_path_factory):
     """The folder of a run of a network of the user's own."""
     out = tmp_path_factory.mktemp("own")
-    train_classifier("learners:small", built(), colours(), quick(epochs=1), out, progress=False)
+    train_classifier("learners:small", colours(), quick(epochs=1), out, built=built(), progress=False)
     return out
 
 

@@ -1,7 +1,7 @@
 """Trains a classifier into a folder, so that it can be killed at any moment and go on.
 
     data = open_data("cifar10", side=32)
-    outcome = train_classifier("cifar", data, Settings(epochs=10), Path("runs/cifar"))
+    outcome = train_classifier("cifar", data, Settings(epochs=10), "runs/cifar")
 
 The folder holds, after every epoch: ``last.safetensors`` (all that is needed to go on), ``best.safetensors``
 (the weights of the best validation accuracy), ``history.csv``, ``run.json`` (what is trained, on what and
@@ -11,6 +11,7 @@ how), and ``snapshots/`` where asked for. Processes on several machines need it 
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import time
 from collections.abc import Callable
@@ -61,7 +62,7 @@ def train_classifier(
     model: str,
     data: DataSet,
     settings: Settings,
-    out: Path,
+    out: str | os.PathLike[str],
     *,
     weights: str = "random",
     built: Built | None = None,
@@ -98,13 +99,14 @@ def train_classifier(
         >>> from deconvviz.data.datasets import open_data
         >>> data = open_data("dead-leaves", train_per_class=2, val_per_class=1, side=32, progress=False)
         >>> settings = Settings(epochs=1, batch_size=8)
-        >>> out = Path(tempfile.mkdtemp())
+        >>> out = tempfile.mkdtemp()
         >>> len(train_classifier("cifar", data, settings, out, progress=False).rows)
         1
     """
     processes = processes or Processes(0, 1, torch.device("cpu"))
     asked, precision = settings, resolved_precision(settings.precision, processes.device)
     settings = replace(settings, precision=precision)
+    out = Path(out)
     built = built or started(model, len(data.ids), weights, settings.seed)[0]
     side = input_size or built.input_size
     what = Trained(model, side, built.mean, built.std, data.titles, data.ids)

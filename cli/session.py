@@ -91,8 +91,8 @@ def open_session(
         "device": str(place),
         "seed": seed,
     }
-    if network.origin.path is not None:
-        facts["weights"]["file"] = str(network.origin.path)
+    if weights not in ("default", "random"):
+        facts["weights"]["file"] = weights
     return Session(network, facts, digest)
 
 

@@ -20,7 +20,7 @@ _HIDDEN = 256
 class Cifar(nn.Module):
     """A VGG-like chain: (N, 3, 32, 32) normalised images to (N, classes) scores."""
 
-    def __init__(self, num_classes: int = 10, norm: bool = False, dropout: float = 0.2) -> None:
+    def __init__(self, num_classes: int = 10, norm: bool = False, dropout: float = 0.1) -> None:
         """Builds it with torch's initialisation.
 
         Args:

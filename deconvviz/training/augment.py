@@ -19,8 +19,18 @@ _ASPECT = 4 / 3  # sides of a resized crop differ at most by this, as in torchvi
 _SHIFT = 1 / 8  # of the side, at most
 
 
-def affine_draws(count: int, settings: Settings, generator: torch.Generator) -> Tensor:
-    """The affine maps of a batch: (count, 2, 3) float32, from output to input coordinates in [-1, 1]."""
+def affine_draws(count: int, settings: Settings, generator: torch.Generator, side: int) -> Tensor:
+    """The affine maps of a batch, from output to input coordinates in [-1, 1].
+
+    Args:
+        count: of images.
+        settings: crop and flip.
+        generator: of the draws.
+        side: of the images as they are stored, in pixels.
+
+    Returns:
+        (count, 2, 3) float32.
+    """
 
     def uniform(low: float, high: float) -> Tensor:
         return torch.rand(count, generator=generator) * (high - low) + low
@@ -28,14 +38,18 @@ def affine_draws(count: int, settings: Settings, generator: torch.Generator) -> 
     width, height = torch.ones(count), torch.ones(count)
     right, down = torch.zeros(count), torch.zeros(count)
     if settings.crop == "resized":
-        side = uniform(settings.smallest_crop, 1).sqrt()
+        share = uniform(settings.smallest_crop, 1).sqrt()  # of a side
         # a stretch beyond the image's edge would have to be cut, and the area would be less than was drawn
-        most = torch.minimum(torch.full((count,), _ASPECT).log() / 2, -side.log())
+        most = torch.minimum(torch.full((count,), _ASPECT).log() / 2, -share.log())
         stretch = (uniform(-1, 1) * most).exp()
-        width, height = side * stretch, side / stretch
+        width, height = share * stretch, share / stretch
         right, down = (1 - width) * uniform(-1, 1), (1 - height) * uniform(-1, 1)
     elif settings.crop == "shift":
-        right, down = 2 * uniform(-_SHIFT, _SHIFT), 2 * uniform(-_SHIFT, _SHIFT)
+        # whole pixels: a fraction of one would blur what is trained on, but not what is tested on
+        far = int(_SHIFT * side)
+        right, down = (
+            2 * torch.randint(-far, far + 1, (count,), generator=generator) / side for _ in range(2)
+        )
     if settings.flip:
         width = width * (torch.randint(0, 2, (count,), generator=generator) * 2 - 1)
     maps = torch.zeros(count, 2, 3)

@@ -121,7 +121,9 @@ def _augmented(
     images = normalised(values, built.mean, built.std, settings.channels_last)
     if settings.crop == "none" and not settings.flip:
         return resized(images, settings.crop_size or side)
-    maps = affine_draws(settings.batch_size, settings, torch.Generator().manual_seed(seed))[share]
+    maps = affine_draws(settings.batch_size, settings, torch.Generator().manual_seed(seed), values.shape[1])[
+        share
+    ]
     return augmented(images, maps, settings.crop_size or side)
 
 

@@ -19,14 +19,16 @@ DATA_OPTIONS = ("data", "data_root", "classes", "only", "val_per_class", "train_
 """The options that `opened_data` takes."""
 
 
-def data_options(required: bool = True) -> Callable[[F], F]:
+def data_options(default: str | None = "auto") -> Callable[[F], F]:
     """``--data`` and what chooses from it."""
     return together(
         click.option(
             "--data",
-            required=required,
+            default=default,
+            show_default=default is not None,
             metavar="NAME|FOLDER|ZIP",
-            help="tiny-imagenet, cifar10, dead-leaves (drawn, needs no file), or class folders.",
+            help="tiny-imagenet, cifar10, dead-leaves (drawn, needs no file), class folders, or auto: "
+            "tiny-imagenet where it can be had, else dead-leaves.",
         ),
         click.option(
             "--data-root",
@@ -92,6 +94,8 @@ def opened_data(
     )
     if quiet:
         return found
+    if found.name != data:
+        click.echo(f"note: the data set is {found.name}", err=True)
     if classes is not None:
         drawn = ", ".join(f"{i} ({t})" if i != t else t for i, t in zip(found.ids, found.titles, strict=True))
         click.echo(f"note: drew {classes} classes (--seed {seed}): {drawn}", err=True)

@@ -25,7 +25,7 @@ _SHOWN = 12  # of a data set's validation images
 @click.option(
     "--topk", type=click.IntRange(min=1), default=5, show_default=True, metavar="K", help="How many classes."
 )
-@data_options(required=False)
+@data_options(default=None)
 @model_option()
 @weights_options()
 @output_options()

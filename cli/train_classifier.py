@@ -18,7 +18,7 @@ _TASK = ("model", "weights", "input_size", *DATA_OPTIONS)
 
 
 @click.command("train-classifier")
-@data_options(required=False)
+@data_options()
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, metavar="RUN", help="The run's folder."
 )
@@ -88,8 +88,6 @@ def train_classifier(
         if before is None:
             raise TrainingError(f"{out} holds no run to resume; leave --resume away")
         options = before.merged(options, _given(context))
-    if options["data"] is None:
-        raise click.UsageError("Missing option '--data'.", context)
     task = {name: options[name] for name in _TASK}
     settings = Settings(**{name: options[name] for name in SETTINGS})
     with joined(place_of(device)) as processes:
@@ -104,6 +102,7 @@ def train_classifier(
         )
         if processes.first_here:
             processes.wait()
+        task["data"] = data.name  # what auto turned out to mean, for --resume
         built, taken = started(task["model"], len(data.ids), task["weights"], settings.seed)
         if taken and not quiet:
             click.echo(f"note: took {taken}", err=True)

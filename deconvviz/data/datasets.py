@@ -29,6 +29,7 @@ from .folders import list_folders
 from .listing import Files, Listing, Source
 from .stores import open_store
 from .tiny_imagenet import TINY_IMAGENET_SIDE, find_tiny_imagenet, list_tiny_imagenet
+from .tiny_imagenet import at_hand as tiny_imagenet_at_hand
 
 NAMES = ("tiny-imagenet", "cifar10", "dead-leaves")
 """The data sets that go by a name; anything else is a folder or zip of class folders."""
@@ -100,7 +101,8 @@ def open_data(
     """Opens a data set, decoding it first where that has not been done.
 
     Args:
-        name: one of `NAMES`, or a folder or zip of class folders.
+        name: one of `NAMES`, or a folder or zip of class folders; or ``auto``: Tiny ImageNet where it is in
+            `root` or its server answers within seconds, else dead leaves.
         root: where `tiny-imagenet` and `cifar10` lie or are downloaded to; None for the cache.
         classes: draw so many classes at random.
         val_per_class: hold out so many training images of each class for validation.
@@ -118,6 +120,8 @@ def open_data(
         >>> data.train.pixels.shape
         (24, 16, 16, 3)
     """
+    if name == "auto":
+        name = "tiny-imagenet" if tiny_imagenet_at_hand(data_root(root)) else "dead-leaves"
     if name == "dead-leaves":
         held_out, drawn = val_per_class or _LEAVES_HELD_OUT, train_per_class or _LEAVES_PER_CLASS
         listing = list_dead_leaves(drawn, held_out, seed, side)

@@ -18,6 +18,7 @@ from http.client import HTTPException
 from pathlib import Path
 
 from ..errors import DataError
+from ..models.auto import answers
 from ..models.downloads import downloading
 from .listing import Files, Listing
 from .stores import Store, Zip, open_store
@@ -38,15 +39,22 @@ def find_tiny_imagenet(root: Path, progress: bool = True) -> Path:
     Raises:
         DataError: it is not there and cannot be had, or the download does not have its checksum.
     """
+    return _there(root) or _download(root, progress)
+
+
+def at_hand(root: Path) -> bool:
+    """Whether the data set lies in `root`, or its server answers within seconds."""
+    return _there(root) is not None or answers(URL)
+
+
+def _there(root: Path) -> Path | None:
     if root.is_file() or (root / "wnids.txt").is_file():
         return root
     for name in (_FILE, _FILE.removesuffix(".zip")):
         if (root / name).exists():
             return root / name
     others = sorted(root.glob("tiny-imagenet*.zip"))
-    if len(others) == 1:
-        return others[0]
-    return _download(root, progress)
+    return others[0] if len(others) == 1 else None
 
 
 def _download(root: Path, progress: bool) -> Path:

@@ -171,3 +171,25 @@ def test_what_is_drawn_is_the_same_for_folder_and_seed(tmp_path, cache):
 def test_where_named_data_lies(tmp_path, cache):
     assert data_root(None) == cache / "data"
     assert data_root(tmp_path / "here") == tmp_path / "here"
+
+
+@pytest.fixture
+def no_download(monkeypatch):
+    """Refuses to download Tiny ImageNet."""
+
+    def refuse(root, _progress):
+        raise DataError(f"would download to {root}")
+
+    monkeypatch.setattr("deconvviz.data.tiny_imagenet._download", refuse)
+
+
+def test_auto_is_tiny_imagenet_where_its_server_answers(tmp_path, monkeypatch, no_download):
+    monkeypatch.setattr("deconvviz.data.tiny_imagenet.answers", lambda url: url.endswith("imagenet-200.zip"))
+    with pytest.raises(DataError, match=f"would download to {tmp_path}"):
+        open_data("auto", root=tmp_path, progress=False)
+
+
+def test_auto_is_dead_leaves_elsewhere(tmp_path, monkeypatch, no_download):
+    monkeypatch.setattr("deconvviz.data.tiny_imagenet.answers", lambda _url: False)
+    data = open_data("auto", root=tmp_path, train_per_class=1, val_per_class=1, side=8, progress=False)
+    assert (data.name, data.facts["data"]) == ("dead-leaves", "dead-leaves")

@@ -32,7 +32,7 @@ def confusion_figure(
     cell = max(0.34, min(0.62, 5.2 / classes)) if labelled else 6.0 / classes
     side = cell * classes
     left = MARGIN + (0.072 * max(map(len, names)) + 0.2 if labelled else 0.35)
-    below = 0.55 + (0.055 * max(map(len, names)) + 0.25 if labelled else 0.3)
+    below = 0.45 + (0.045 * max(map(len, names)) + 0.2 if labelled else 0.2)
     height = max(side + below + 0.75, 3.2)
     right = left + side + 0.35
     sheet = new_sheet(right + 3.6, height)
@@ -58,8 +58,9 @@ def confusion_figure(
         ha="center",
     )
     _most_frequent(sheet, confusion, names, right, bottom + side)
+    numbers = "numbers are per cent of the true class" if labelled else ""
     darker = "darker is more, by the square root of the share of the true class"
-    head_and_foot(sheet, title, caption, darker)
+    head_and_foot(sheet, title, caption, numbers, darker)
     return sheet.figure  # type: ignore[return-value]  # a sheet is never on a SubFigure
 
 

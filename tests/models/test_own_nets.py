@@ -25,16 +25,16 @@ from ..strategies import noise
 SIDES = {"mini": 64, "cifar": 32}
 MINI = ["conv1", "pool1", "conv2", "pool2", "conv3", "conv4", "conv5", "pool5", "fc6", "fc7", "fc8"]
 CIFAR = {  # maps and side of each layer, the latter None for vectors
-    "conv1_1": (32, 32),
-    "conv1_2": (64, 32),
+    "conv1_1": (64, 32),
     "pool1": (64, 16),
-    "conv2_1": (128, 16),
-    "conv2_2": (128, 16),
-    "pool2": (128, 8),
+    "conv2_1": (64, 16),
+    "conv2_2": (256, 16),
+    "pool2": (256, 8),
     "conv3_1": (256, 8),
     "conv3_2": (256, 8),
     "pool3": (256, 4),
-    "fc4": (256, None),
+    "conv4_1": (256, 4),
+    "pool4": (256, 1),
     "fc5": (10, None),
 }
 BOTH = pytest.mark.parametrize("name", ["mini", "cifar"])
@@ -122,7 +122,7 @@ def test_folding_leaves_the_other_modules_their_names(name: str) -> None:
 
 
 @pytest.mark.parametrize("rule", list(Rectification), ids=lambda rule: rule.value)
-@pytest.mark.parametrize(("name", "layer"), [("mini", "conv5"), ("cifar", "conv3_2")])
+@pytest.mark.parametrize(("name", "layer"), [("mini", "conv5"), ("cifar", "conv4_1")])
 def test_mirrors_equal_automatic_differentiation(name: str, layer: str, rule: Rectification) -> None:
     module, images = normed(name), smooth_noise(SIDES[name], SIDES[name])
     fold_norms(module)
@@ -195,4 +195,4 @@ def test_every_named_network_can_be_given_classes(name: str) -> None:
 def test_only_the_form_for_training_has_batch_norms(name: str) -> None:
     kinds = [{type(m) for m in build(name, norm=norm).module.modules()} for norm in (False, True)]
     assert not kinds[0] & {nn.BatchNorm1d, nn.BatchNorm2d}
-    assert kinds[1] >= {nn.BatchNorm1d, nn.BatchNorm2d}
+    assert nn.BatchNorm2d in kinds[1]

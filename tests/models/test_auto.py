@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import io
 import socket
@@ -9,6 +10,7 @@ import ssl
 import struct
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import BadStatusLine
@@ -32,7 +34,7 @@ LINGER = struct.pack("ii", 1, 0)  # closing the connection then resets it
 
 
 @pytest.fixture(autouse=True)
-def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """An empty cache of torch's own kind, and no network: what was asked of it is listed here."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setenv("no_proxy", "*")
@@ -45,7 +47,10 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr("torch.hub.urlopen", refuse)
     monkeypatch.setattr("urllib.request.urlopen", refuse)
-    return asked
+    yield asked
+    with warnings.catch_warnings():  # torch.hub leaves a connection that broke off to the garbage collector
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 def cached(folder: Path) -> Path:

@@ -77,13 +77,13 @@ def train_classifier(
 
     rank = int(os.environ.get("RANK", "0"))
     quiet = quiet or rank > 0
-    before = earlier(out)
-    if before is not None and not resume and not overwrite:
+    if resume and overwrite:
+        raise click.UsageError("--resume goes on with a run, --overwrite throws it away: give one of them")
+    before = None if overwrite else earlier(out)
+    if before is not None and not resume:
         raise TrainingError(
             f"{out} holds a run already: go on with --resume, or throw it away with --overwrite"
         )
-    if resume and overwrite:
-        raise click.UsageError("--resume goes on with a run, --overwrite throws it away: give one of them")
     if resume:
         if before is None:
             raise TrainingError(f"{out} holds no run to resume; leave --resume away")

@@ -56,6 +56,10 @@ def earlier(folder: Path) -> Earlier | None:
 
     try:
         content = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
+        if "task" not in content:
+            raise TrainingError(
+                f"{folder} was started from Python: resume it there, or start anew with --overwrite"
+            )
         return Earlier(folder, {**content["settings"], **content["task"]})
     except FileNotFoundError:
         return None
@@ -81,12 +85,13 @@ class Results:
     """Writes what a run leaves for people: figures, numbers, event files."""
 
     def __init__(self, folder: Path, data: DataSet, tensorboard: bool) -> None:
-        """Opens the event file, if there is to be one.
+        """Writes nothing yet: what lies in the folder is an earlier run's until training has begun.
 
         Raises:
-            TrainingError: TensorBoard is not installed.
+            TrainingError: there are to be event files, and TensorBoard is not installed.
         """
         self._folder, self._data = folder, data
+        self._writer: Any = None
         self._events: Any = None
         if tensorboard:
             try:
@@ -95,12 +100,13 @@ class Results:
                 raise TrainingError(
                     "--tensorboard wants the package tensorboard: pip install 'deconvviz[tensorboard]'"
                 ) from None
-            self._events = SummaryWriter(str(folder / "tensorboard"))
+            self._writer = SummaryWriter
 
     def epoch(self, row: Row) -> None:
-        """Adds an epoch to the event file."""
-        if self._events is None:
+        """Adds an epoch to the event file, if there is to be one."""
+        if self._writer is None:
             return
+        self._events = self._events or self._writer(str(self._folder / "tensorboard"))
         for name, value in row.items():
             if name != "epoch":
                 self._events.add_scalar(name, value, row["epoch"])

@@ -210,6 +210,8 @@ def test_with_tensorboard(photos, monkeypatch):
     class Writer:
         def __init__(self, folder):
             told.append(folder)
+            Path(folder).mkdir()
+            Path(folder, "events").touch()
 
         def add_scalar(self, name, value, epoch):
             assert np.isfinite(value)
@@ -226,6 +228,16 @@ def test_with_tensorboard(photos, monkeypatch):
     names = [name for name in rows()[0] if name != "epoch"]
     epochs = [[*((name, epoch) for name in names), "flushed"] for epoch in (1, 2)]
     assert told == [str(Path("run/tensorboard")), *epochs[0], *epochs[1], "closed"]
+    assert Path("run/tensorboard/events").exists()  # not thrown away with what an earlier run left
+
+
+@pytest.mark.parametrize("content", ["{", "{}", '{"settings": {}}'])
+def test_a_damaged_record_can_be_thrown_away(photos, content):
+    Path("run").mkdir()
+    Path("run/run.json").write_text(content)
+    assert "--overwrite" in complaint(invoke(*WORDS, "--resume", "--out", "run"))
+    invoke(*WORDS, "--overwrite", "--out", "run").ok()
+    assert len(rows()) == 2
 
 
 def interrupted(error, epoch):

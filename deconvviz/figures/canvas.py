@@ -44,6 +44,11 @@ def new_sheet(width: float, height: float) -> Axes:
     return axes
 
 
+def figure_of(sheet: Axes) -> Figure:
+    """The figure that a sheet covers."""
+    return sheet.figure  # type: ignore[return-value]  # a sheet is never on a SubFigure
+
+
 def picture(
     sheet: Axes,
     tile: NDArray[np.uint8],

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from .canvas import FAINT, INK, MARGIN, head_and_foot, new_sheet, words
+from .canvas import FAINT, INK, MARGIN, figure_of, head_and_foot, new_sheet, words
 
 _LABELLED = 25  # classes: beyond it rows are too thin for names and numbers
 _LISTED = 16  # of the most frequent confusions
@@ -61,7 +61,7 @@ def confusion_figure(
     numbers = "numbers are per cent of the true class" if labelled else ""
     darker = "darker is more, by the square root of the share of the true class"
     head_and_foot(sheet, title, caption, numbers, darker)
-    return sheet.figure  # type: ignore[return-value]  # a sheet is never on a SubFigure
+    return figure_of(sheet)
 
 
 def _label(

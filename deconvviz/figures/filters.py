@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from .. import tiles
-from .canvas import FAINT, MARGIN, head_and_foot, new_sheet, number, picture, words
+from .canvas import FAINT, MARGIN, figure_of, head_and_foot, new_sheet, number, picture, words
 
 
 def filters_figure(
@@ -32,7 +32,7 @@ def filters_figure(
     grey = "grey is zero, brighter positive, darker negative"
     how = f"one scale, ±{number(shared)}" if scale == "shared" else "each unit at its own scale"
     head_and_foot(sheet, title, caption, f"{grey}; {how} ({tiles.PERCENTILE:g}th percentile)")
-    return sheet.figure  # type: ignore[return-value]  # a sheet is never on a SubFigure
+    return figure_of(sheet)
 
 
 def _in_colour(kernels: tiles.Floats, scales: list[float], channels: list[int]) -> Axes:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from .. import tiles
-from .canvas import FAINT, INK, MARGIN, head_and_foot, new_sheet, number, picture, words
+from .canvas import FAINT, INK, MARGIN, figure_of, head_and_foot, new_sheet, number, picture, words
 from .vectors import vector_bars, vector_sheet
 
 COLOURS = "magma"
@@ -94,4 +94,4 @@ def maps_figure(
     )
     note = f"{dead} dead (grey, struck out: no positive activation)" if dead else "none dead"
     head_and_foot(sheet, title, caption, how, note)
-    return sheet.figure  # type: ignore[return-value]  # a sheet is never on a SubFigure
+    return figure_of(sheet)

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from .canvas import FAINT, HUES, INK, MARGIN, head_and_foot, new_sheet, picture, words
+from .canvas import FAINT, HUES, INK, MARGIN, figure_of, head_and_foot, new_sheet, picture, words
 
 _SIDE, _BARS, _GAP = 1.35, 2.25, 0.35  # inches: the picture, its bars, between cards
 _RIGHT, _WRONG, _PLAIN = HUES[2], HUES[5], HUES[4]
@@ -59,7 +59,7 @@ def predictions_figure(cards: Sequence[Card], *, title: str, caption: str = "") 
     known = any(card.truth for card in cards)
     legend = "green: the true class; red frame: another came first" if known else ""
     head_and_foot(sheet, title, caption, legend)
-    return sheet.figure  # type: ignore[return-value]  # a sheet is never on a SubFigure
+    return figure_of(sheet)
 
 
 def _draw(sheet: Axes, card: Card, left: float, top: float) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from .. import tiles
 from ..deconvnet import Projection, Unit
-from .canvas import FAINT, HUES, MARGIN, head_and_foot, new_sheet, number, picture, words
+from .canvas import FAINT, HUES, MARGIN, figure_of, head_and_foot, new_sheet, number, picture, words
 from .maps import map_scale, map_tile
 from .parts import tile_pairs
 
@@ -88,7 +88,7 @@ def projection_figure(
     grey = "projections: grey is zero, brighter positive, darker negative"
     how = f"one scale, ±{number(shared)}" if scale == "shared" else "each tile at its own scale"
     head_and_foot(sheet, title, caption, f"{grey}; {how} ({tiles.PERCENTILE:g}th percentile)")
-    return sheet.figure  # type: ignore[return-value]  # a sheet is never on a SubFigure
+    return figure_of(sheet)
 
 
 def _map(sheet: Axes, values: Tensor, unit: Unit, x: float, y: float, tile: float) -> None:

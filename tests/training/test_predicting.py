@@ -30,7 +30,7 @@ IDS = tuple(f"n{9 - i:08}" for i in range(10))
 def network() -> Network:
     """`cifar` with weights that tell pictures apart, and ten names for its classes."""
     found = load_model("cifar", "random", seed=4)
-    generator = torch.Generator().manual_seed(4)
+    generator = torch.Generator().manual_seed(7)
     for m in found.module.modules():
         if isinstance(m, nn.Conv2d | nn.Linear):
             deviation = (2 / m.weight[0].numel()) ** 0.5

@@ -63,7 +63,7 @@ def answers(url: str, patience: float = _PATIENCE_S) -> bool:
     def ask() -> None:
         with contextlib.suppress(OSError, ValueError, HTTPException):
             request = urllib.request.Request(url, method="HEAD")  # noqa: S310  # torchvision's own https address
-            with urllib.request.urlopen(request, timeout=patience) as reply:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=patience) as reply:  # noqa: S310  # as above
                 result.append(reply.status == 200)
 
     # a thread, since a name lookup that hangs has no timeout of its own

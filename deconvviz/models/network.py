@@ -59,6 +59,16 @@ class Network:
         side: int = self.preset.crop_size[0]  # type: ignore[attr-defined]  # torchvision's preset, untyped
         return side
 
+    @property
+    def mean(self) -> tuple[float, ...]:
+        """What is subtracted from each channel in [0, 1] before the network sees it."""
+        return tuple(self.preset.mean)  # type: ignore[attr-defined]  # torchvision's preset, untyped
+
+    @property
+    def std(self) -> tuple[float, ...]:
+        """What each channel is then divided by."""
+        return tuple(self.preset.std)  # type: ignore[attr-defined]  # as above
+
     def path_of(self, layer: str) -> str:
         """The dotted module path of a layer given by the paper's name or by its path.
 
@@ -122,8 +132,8 @@ class Network:
             (..., 3, H, W) in [0, 1].
         """
         mean, std = (
-            torch.tensor(getattr(self.preset, k), dtype=images.dtype, device=images.device)[:, None, None]
-            for k in ("mean", "std")
+            torch.tensor(values, dtype=images.dtype, device=images.device)[:, None, None]
+            for values in (self.mean, self.std)
         )
         return (images * std + mean).clamp(0, 1)
 

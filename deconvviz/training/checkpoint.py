@@ -35,7 +35,7 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, 
             safetensors.torch.save_file(whole, temporary, {METADATA_KEY: json.dumps(facts)})
         except safetensors.SafetensorError as error:
             raise OutputError(
-                f"cannot write {path}: {error}; make room and go on with --resume from the epoch before"
+                f"cannot write {path}: {error}; make room (a training run goes on with --resume)"
             ) from None
     return path
 

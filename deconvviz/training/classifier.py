@@ -11,6 +11,7 @@ how), and ``snapshots/`` where asked for. Processes on several machines need it 
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import shutil
 import time
@@ -145,7 +146,7 @@ def _epoch(trainer: Trainer, number: int, before: list[Row], bar: Any) -> Row:
 
     def advance(images: int, loss: float) -> None:
         bar.update(images)
-        if loss == loss:
+        if not math.isnan(loss):
             best = f", best {best_epoch(before)['val_top1']:.3f}" if before else ""
             bar.set_postfix_str(f"epoch {number}, loss {loss:.3f}{best}", refresh=False)
 

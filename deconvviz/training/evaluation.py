@@ -51,7 +51,6 @@ def evaluate(
     *,
     cast: Callable[[], AbstractContextManager[Any]],
     batch_size: int = 250,
-    advance: Callable[[int], object] = lambda _: None,
 ) -> Evaluation:
     """Runs a network over a set, each process over its part.
 
@@ -65,7 +64,6 @@ def evaluate(
         classes: how many.
         cast: the precision to compute in: a context.
         batch_size: images a step.
-        advance: told after each batch how many images are done.
     """
     confusion = torch.zeros(classes, classes, dtype=torch.int64)
     sums = torch.zeros(2, dtype=torch.float64)  # of losses, of hits among five
@@ -81,7 +79,6 @@ def evaluate(
             sums[1] += (best == truth[:, None]).any(1).sum().cpu()
             cells = (truth * classes + best[:, 0]).cpu()
             confusion += torch.bincount(cells, minlength=classes * classes).view(classes, classes)
-            advance(len(truth))
     confusion, sums = processes.summed(confusion), processes.summed(sums)
     count = int(confusion.sum())
     return Evaluation(

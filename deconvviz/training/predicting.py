@@ -89,13 +89,8 @@ def evaluate_network(network: Network, data: DataSet, device: torch.device) -> E
     """
     numbers = class_numbers(network, data.ids, data.titles)
     labels = np.array(numbers, dtype=np.int64)[data.val.labels]
-    preset, side = network.preset, network.input_size
-    plain = partial(
-        normalised,
-        mean=preset.mean,  # type: ignore[attr-defined]  # torchvision's preset, untyped
-        std=preset.std,  # type: ignore[attr-defined]
-        channels_last=True,
-    )
+    side = network.input_size
+    plain = partial(normalised, mean=network.mean, std=network.std, channels_last=True)
     return evaluate(
         network.module,
         data.val.pixels,

@@ -98,7 +98,8 @@ def test_three_classes_are_named_and_counted_in_per_cent():
         "10 % of cat taken for cow",
     ]
     (foot,) = [text for text in words if text.startswith("28 images")]
-    assert "numbers are per cent of the true class" in foot and "darker is more" in foot
+    assert "numbers are per cent of the true class" in foot
+    assert "darker is more" in foot
 
 
 def test_numbers_stand_in_the_cells_they_count():

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .data_options import DATA_OPTIONS, data_options, opened_data
+from .earlier import as_trained, given_options
 from .options import image_arguments, model_option, output_options, weights_options
 from .session import SESSION_OPTIONS, Session, announce, for_each_photo, open_session, pictures, targets
 
@@ -30,13 +31,22 @@ _SHOWN = 12  # of a data set's validation images
 @weights_options()
 @output_options()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table; draw only with --out.")
+@click.pass_context
 def predict(
-    images: tuple[Path, ...], sample: bool, topk: int, out: str | None, as_json: bool, **options: Any
+    context: click.Context,
+    /,
+    images: tuple[Path, ...],
+    sample: bool,
+    topk: int,
+    out: str | None,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Name the most probable classes of IMAGES, or count how often a network is right on a data set.
 
     The table goes to stdout, the figure beside it: each picture with its most probable classes, and its true
-    class where its folder's name is one. With --data: top-1, top-5 and loss over the validation images.
+    class where its folder's name is one. With --data: top-1, top-5 and loss over the validation images; those
+    that a run held out, where --weights is its folder and --data is what it was trained on.
 
     \b
         deconvviz predict cat.jpg dog.jpg
@@ -56,7 +66,8 @@ def predict(
     from deconvviz.training.predicting import evaluate_network
 
     seed, quiet, side = options["seed"], options["quiet"], session.network.input_size
-    data = opened_data(**chosen, seed=seed, side=side, quiet=quiet)
+    opening = as_trained(options["weights"], chosen, seed, given_options(context))
+    data = opened_data(**opening, side=side, quiet=quiet)
     found = evaluate_network(session.network, data, session.device)
     if as_json:
         click.echo(json.dumps(found.as_dict(), indent=1))

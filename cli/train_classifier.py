@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import click
-from click.core import ParameterSource
 
 from .data_options import DATA_OPTIONS, data_options, opened_data
+from .earlier import earlier, given_options
 from .options import device_option, input_size_option, quiet_option
 from .session import announce, place_of
 from .training_options import SETTINGS, training_options
@@ -73,7 +73,7 @@ def train_classifier(
     from deconvviz.training.settings import Settings
     from deconvviz.training.start import started
 
-    from .training_results import Results, earlier
+    from .training_results import Results
 
     rank = int(os.environ.get("RANK", "0"))
     quiet = quiet or rank > 0
@@ -87,7 +87,7 @@ def train_classifier(
     if resume:
         if before is None:
             raise TrainingError(f"{out} holds no run to resume; leave --resume away")
-        options = before.merged(options, _given(context))
+        options = before.merged(options, given_options(context))
     task = {name: options[name] for name in _TASK}
     settings = Settings(**{name: options[name] for name in SETTINGS})
     with joined(place_of(device)) as processes:
@@ -131,13 +131,6 @@ def train_classifier(
                 f"{best['val_top5']:.4f}, loss {best['val_loss']:.3f} on {len(data.val)} validation images",
                 err=True,
             )
-
-
-def _given(context: click.Context) -> set[str]:
-    """The options that stand on the command line."""
-    return {
-        name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
-    }
 
 
 def _native(model: str) -> int:

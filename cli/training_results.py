@@ -1,10 +1,8 @@
-"""What ``train-classifier`` writes beside the weights, and what it reads of an earlier run."""
+"""What ``train-classifier`` writes beside the weights."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,71 +12,6 @@ if TYPE_CHECKING:
     from deconvviz.data.datasets import DataSet
     from deconvviz.training.classifier import Outcome
     from deconvviz.training.history import Row
-
-
-@dataclass(frozen=True)
-class Earlier:
-    """A run that a folder holds.
-
-    Attributes:
-        folder: where it lies.
-        options: what it was started with, by option.
-    """
-
-    folder: Path
-    options: dict[str, Any]
-
-    def merged(self, options: Mapping[str, Any], given: set[str]) -> dict[str, Any]:
-        """The run's own options; those given anew must not differ from them.
-
-        Raises:
-            TrainingError: they do; the message says which.
-        """
-        from deconvviz.training.settings import differences
-
-        now = {k: _plain(options[k]) for k in self.options if k in given}
-        differs = differences(self.options, now)
-        if differs:
-            raise TrainingError(
-                f"{self.folder} was started with other settings: {differs}; resume without them, or "
-                "start another run"
-            )
-        return {**options, **{k: _restored(k, v) for k, v in self.options.items()}}
-
-
-def earlier(folder: Path) -> Earlier | None:
-    """The run that a folder holds, if any.
-
-    Raises:
-        TrainingError: its record is damaged.
-    """
-    from deconvviz.models.trained import RUN_FILE
-
-    try:
-        content = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
-        if "task" not in content:
-            raise TrainingError(
-                f"{folder} was started from Python: resume it there, or start anew with --overwrite"
-            )
-        return Earlier(folder, {**content["settings"], **content["task"]})
-    except FileNotFoundError:
-        return None
-    except NotADirectoryError:
-        raise TrainingError(f"{folder} is a file; --out takes the run's folder") from None
-    except (ValueError, KeyError, TypeError, OSError) as error:
-        raise TrainingError(
-            f"{folder / RUN_FILE} is damaged ({error}); start anew with --overwrite"
-        ) from None
-
-
-def _plain(value: Any) -> Any:
-    return str(value) if isinstance(value, Path) else list(value) if isinstance(value, tuple) else value
-
-
-def _restored(name: str, value: Any) -> Any:
-    if name == "data_root" and value is not None:
-        return Path(value)
-    return tuple(value) if isinstance(value, list) else value
 
 
 class Results:

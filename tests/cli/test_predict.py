@@ -251,3 +251,30 @@ def test_wrong_usage(folder, words, says):
 
 def test_the_photograph_that_ships_with_matplotlib(folder):
     assert [Path(row["image"]).name for row in rows("--sample")] == ["grace_hopper.jpg"]
+
+
+def test_a_runs_own_data_are_split_as_the_run_split_them(folder):
+    class_folders(folder / "photos", {"a": 6, "b": 6, "c": 6})
+    words = [
+        "--data",
+        "photos",
+        "--model",
+        "cifar",
+        "--epochs",
+        "1",
+        "--batch-size",
+        "4",
+        "--precision",
+        "float32",
+    ]
+    split = ["--val-per-class", "2", "--seed", "3", "--only", "a", "--only", "c"]
+    invoke("train-classifier", *words, *split, "--out", "run", "--quiet").ok()
+    of_run = json.loads(Path("run/metrics.json").read_text())
+    own = ["predict", "--json", "--data", "photos", "--weights", "run"]
+    again = json.loads(invoke(*own).out)
+    assert again["images"] == of_run["images"] == 4
+    assert again["loss"] == pytest.approx(of_run["loss"], rel=1e-4)
+    assert json.loads(invoke(*own, "--val-per-class", "3").out)["images"] == 6
+    class_folders(folder / "others", {"a": 10, "c": 10})
+    own[3] = "others"  # not what was trained on: split as any data set is
+    assert json.loads(invoke(*own).out)["images"] == 2

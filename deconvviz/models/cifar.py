@@ -7,10 +7,11 @@ normalisation serves training and is folded into the weights afterwards.
 
 | | conv1_1 | pool1 | conv2_1 | conv2_2 | pool2 | conv3_1 | conv3_2 | pool3 | conv4_1 | pool4 |
 |---|---|---|---|---|---|---|---|---|---|---|
-| maps | 64 | 64 | 64 | 256 | 256 | 256 | 256 | 256 | 256 | 256 |
+| maps | 64 | 64 | 64 | 256 | 256 | 256 | 256 | 256 | 512 | 512 |
 | side | 32 | 16 | 16 | 16 | 8 | 8 | 8 | 4 | 4 | 1 |
 
-Source: the pattern is Simonyan & Zisserman 2014, sec. 2.1; batch normalisation Ioffe & Szegedy 2015.
+Source: the pattern is Simonyan & Zisserman 2014, sec. 2.1; batch normalisation Ioffe & Szegedy 2015; the
+start as the identity is Zagoruyko & Komodakis 2017 (DiracNets).
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ from collections import OrderedDict
 
 from torch import Tensor, nn
 
-_BLOCKS = ((64,), (64, 256), (256, 256), (256,))
+_BLOCKS = ((64,), (64, 256), (256, 256), (512,))
 
 
 class Cifar(nn.Module):
     """A VGG-like chain: (N, 3, 32, 32) normalised images to (N, classes) scores."""
 
     def __init__(self, num_classes: int = 10, norm: bool = False, dropout: float = 0.1) -> None:
-        """Builds it with torch's initialisation.
+        """Builds it with torch's initialisation, but for the maps that start as their input's.
 
         Args:
             num_classes: how many scores come out.
@@ -38,7 +39,7 @@ class Cifar(nn.Module):
         maps = 3
         for block, widths in enumerate(_BLOCKS, 1):
             for place, wide in enumerate(widths, 1):
-                layers[f"conv{block}_{place}"] = nn.Conv2d(maps, wide, 3, padding=1, bias=not norm)
+                layers[f"conv{block}_{place}"] = _convolution(maps, wide, bias=not norm)
                 if norm:
                     layers[f"bn{block}_{place}"] = nn.BatchNorm2d(wide)
                 layers[f"relu{block}_{place}"] = nn.ReLU(inplace=True)
@@ -57,6 +58,14 @@ class Cifar(nn.Module):
         return scores
 
 
+def _convolution(inputs: int, maps: int, bias: bool) -> nn.Conv2d:
+    """A 3x3 convolution; above the first, its first maps start as its input's, which lets the lower learn."""
+    made = nn.Conv2d(inputs, maps, 3, padding=1, bias=bias)
+    if inputs > 3:
+        nn.init.dirac_(made.weight[: min(inputs, maps)])
+    return made
+
+
 def cifar(num_classes: int = 10, norm: bool = False) -> Cifar:
-    """The network with torch's initialisation."""
+    """The network, untrained."""
     return Cifar(num_classes, norm)

@@ -33,8 +33,8 @@ CIFAR = {  # maps and side of each layer, the latter None for vectors
     "conv3_1": (256, 8),
     "conv3_2": (256, 8),
     "pool3": (256, 4),
-    "conv4_1": (256, 4),
-    "pool4": (256, 1),
+    "conv4_1": (512, 4),
+    "pool4": (512, 1),
     "fc5": (10, None),
 }
 BOTH = pytest.mark.parametrize("name", ["mini", "cifar"])
@@ -91,6 +91,18 @@ def test_maps_have_the_sizes_that_are_documented(name: str) -> None:
     trace = record(network, torch.zeros(1, 3, SIDES[name], SIDES[name]), list(sizes))
     for layer, (maps, side) in sizes.items():
         assert trace.features(layer).shape[1:] == ((maps, side, side) if side else (maps,)), layer
+
+
+def test_convolutions_of_cifar_start_as_the_identity_over_common_maps() -> None:
+    module = build("cifar", norm=True, seed=1).module
+    for name in ("conv2_1", "conv2_2", "conv3_2", "conv4_1"):
+        kernels = module.get_submodule(f"features.{name}").weight
+        common = min(kernels.shape[:2])
+        wanted = torch.zeros(common, kernels.shape[1], 3, 3)
+        wanted[torch.arange(common), torch.arange(common), 1, 1] = 1
+        assert torch.equal(kernels[:common], wanted)
+        assert (kernels[common:] != 0).all()
+    assert (module.get_submodule("features.conv1_1").weight != 0).all()
 
 
 @BOTH

@@ -52,6 +52,9 @@ def training_options() -> Callable[[F], F]:
         _option(
             "--smallest-crop", click.FloatRange(0, 1, min_open=True), "SHARE", "Of the area, for resized."
         ),
+        _option(
+            "--erase", _SHARE, "SHARE", "Blank a square of this share of the side in every training image."
+        ),
         _option("--crop-size", click.IntRange(min=8), "PIXELS", "Side of crops  [default: the input size]."),
         _option("--precision", click.Choice(PRECISIONS), None, "Mixed precision is auto where it is native."),
         _option("--channels-last/--channels-first", None, None, "Memory layout of images and weights."),

@@ -57,6 +57,32 @@ def affine_draws(count: int, settings: Settings, generator: torch.Generator, sid
     return maps
 
 
+def square_draws(count: int, generator: torch.Generator) -> Tensor:
+    """The middles of the squares to be blanked in a batch.
+
+    Returns:
+        (count, 2) row and column, in [0, 1].
+    """
+    return torch.rand(count, 2, generator=generator)
+
+
+def erased(images: Tensor, middles: Tensor, share: float) -> Tensor:
+    """Images with a square of each blanked: set to zero, which is the mean colour.
+
+    Args:
+        images: (N, 3, H, W), normalised.
+        middles: (N, 2) of the squares: row and column, in [0, 1]; what lies beyond the edge is cut.
+        share: the square's side, of the image's.
+
+    Source: DeVries & Taylor 2017 (cutout).
+    """
+    side = images.shape[-1]
+    places = (torch.arange(side, device=images.device) + 0.5) / side
+    within = (places - middles.to(images.device)[:, :, None]).abs() < share / 2  # (N, 2, side)
+    square = within[:, 0, :, None] & within[:, 1, None, :]
+    return images.masked_fill(square[:, None], 0)
+
+
 def normalised(pixels: Tensor, mean: Sequence[float], std: Sequence[float], channels_last: bool) -> Tensor:
     """uint8 pixels as a network takes them.
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ..data.datasets import DataSet, LabelledImages
 from ..errors import TrainingError
 from ..models.building import Built
-from .augment import affine_draws, augmented, normalised, resized
+from .augment import affine_draws, augmented, erased, normalised, resized, square_draws
 from .batches import epoch_order
 from .frozen import Features, features_of
 from .processes import Processes
@@ -119,12 +119,16 @@ def _augmented(
     values: Tensor, share: slice, seed: int, built: Built, settings: Settings, side: int
 ) -> Tensor:
     images = normalised(values, built.mean, built.std, settings.channels_last)
+    generator, count = torch.Generator().manual_seed(seed), settings.batch_size
+    shown_side = settings.crop_size or side
     if settings.crop == "none" and not settings.flip:
-        return resized(images, settings.crop_size or side)
-    maps = affine_draws(settings.batch_size, settings, torch.Generator().manual_seed(seed), values.shape[1])[
-        share
-    ]
-    return augmented(images, maps, settings.crop_size or side)
+        images = resized(images, shown_side)
+    else:
+        maps = affine_draws(count, settings, generator, values.shape[1])[share]
+        images = augmented(images, maps, shown_side)
+    if not settings.erase:
+        return images
+    return erased(images, square_draws(count, generator)[share], settings.erase)
 
 
 def check_scores(module: nn.Module, images: Tensor, classes: int) -> None:

@@ -37,6 +37,8 @@ class Settings:
         flip: mirror every second training image.
         crop: ``resized`` (a random part, scaled), ``shift`` (moved by up to an eighth) or ``none``.
         smallest_crop: least share of the area that ``resized`` takes.
+        erase: side, as a share of the image's, of a square of every training image that is blanked (cutout);
+            0 blanks nothing.
         crop_size: side of the training images in pixels; None for the network's input size. Training a
             little smaller than testing is faster and often better (Touvron et al. 2019).
         precision: ``float32``, ``bf16`` (autocast; weights stay float32), or ``auto``.
@@ -61,6 +63,7 @@ class Settings:
     flip: bool = True
     crop: str = "resized"
     smallest_crop: float = 0.35
+    erase: float = 0.0
     crop_size: int | None = None
     precision: str = "auto"
     channels_last: bool = True

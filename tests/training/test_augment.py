@@ -7,7 +7,7 @@ import pytest
 import torch
 from torchvision.transforms import functional
 
-from deconvviz.training.augment import affine_draws, augmented, normalised, resized
+from deconvviz.training.augment import affine_draws, augmented, erased, normalised, resized, square_draws
 from deconvviz.training.settings import Settings
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -140,3 +140,22 @@ def test_resized_is_torchvisions_own(before, after):
     found = resized(given.permute(0, 3, 1, 2).float(), after)
     assert found.shape == (1, 3, after, after)
     assert (found - expected.float()).abs().max() <= 1
+
+
+def test_a_square_of_each_image_is_blanked():
+    before = images(3, 16)
+    middles = torch.tensor([[0.5, 0.5], [0.0, 1.0], [0.25, 0.75]])
+    after = erased(before, middles, 0.5)
+    wanted = before.clone()
+    for image, rows, columns in ((0, (4, 12), (4, 12)), (1, (0, 4), (12, 16)), (2, (0, 8), (8, 16))):
+        wanted[image, :, slice(*rows), slice(*columns)] = 0
+    assert torch.equal(after, wanted)
+    assert torch.equal(erased(before, middles, 0), before)
+
+
+def test_squares_are_anywhere():
+    middles = square_draws(2000, torch.Generator().manual_seed(0))
+    assert middles.shape == (2000, 2)
+    assert (middles.mean(0) - 0.5).abs().max() < 0.03
+    assert (middles.min(0).values < 0.01).all()
+    assert (middles.max(0).values > 0.99).all()

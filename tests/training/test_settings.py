@@ -26,6 +26,7 @@ OTHER = Settings(
     flip=False,
     crop="shift",
     smallest_crop=0.5,
+    erase=0.25,
     crop_size=24,
     precision="bf16",
     channels_last=False,

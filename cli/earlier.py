@@ -71,6 +71,11 @@ def earlier(folder: Path) -> Earlier | None:
         ) from None
 
 
+def _same(one: str, two: str) -> bool:
+    """Whether two spellings of --data mean the same."""
+    return one == two or (Path(two).exists() and Path(one).resolve() == Path(two).resolve())
+
+
 def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else list(value) if isinstance(value, tuple) else value
 
@@ -101,7 +106,7 @@ def as_trained(weights: str, chosen: Mapping[str, Any], seed: int, given: set[st
     if not (Path(weights) / RUN_FILE).is_file():
         return options
     before = earlier(Path(weights))
-    if before is None or before.options["data"] != chosen["data"]:
+    if before is None or not _same(before.options["data"], chosen["data"]):
         return options
     if {"classes", "only"} & given:
         given |= {"classes", "only"}

@@ -273,6 +273,9 @@ def test_a_runs_own_data_are_split_as_the_run_split_them(folder):
     own = ["predict", "--json", "--data", "photos", "--weights", "run"]
     again = json.loads(invoke(*own).out)
     assert again["images"] == of_run["images"] == 4
+    own[3] = f"{folder}/photos/"  # the same folder, spelt otherwise
+    assert json.loads(invoke(*own).out) == again
+    own[3] = "photos"
     assert again["loss"] == pytest.approx(of_run["loss"], rel=1e-4)
     assert json.loads(invoke(*own, "--val-per-class", "3").out)["images"] == 6
     class_folders(folder / "others", {"a": 10, "c": 10})

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
-from deconvviz.training.settings import CROPS, OPTIMISERS, PRECISIONS, SCHEDULES, SNAPSHOT_EPOCHS, Settings
+from deconvviz.training.schedules import SCHEDULES
+from deconvviz.training.settings import CROPS, OPTIMISERS, PRECISIONS, SNAPSHOT_EPOCHS, Settings
 
 from .options import seed_option, together
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, get_type_hints
 
 from ..errors import TrainingError
+from .schedules import rate_at
 
 OPTIMISERS = {"sgd": 0.1, "adamw": 1e-3}
 """Optimisers, and the learning rate each starts from when none is given."""
-SCHEDULES = ("one-cycle", "step", "constant")
 CROPS = ("resized", "shift", "none")
 PRECISIONS = ("auto", "float32", "bf16")
 SNAPSHOT_EPOCHS = (1, 2, 5, 10, 20, 30, 40, 64)
@@ -84,15 +83,16 @@ class Settings:
             step: counted from 0 over the whole run.
             steps_per_epoch: how many an epoch has.
         """
-        total = self.epochs * steps_per_epoch
-        if self.schedule == "constant":
-            return self.highest_lr
-        if self.schedule == "step":
-            return self.highest_lr * self.gamma ** (step // (self.step_epochs * steps_per_epoch))
-        rise = max(1, round(self.warmup * total))
-        if step < rise:
-            return self.highest_lr * (step + 1) / rise
-        return self.highest_lr * 0.5 * (1 + math.cos(math.pi * (step - rise + 1) / (total - rise + 1)))
+        return rate_at(
+            self.schedule,
+            self.highest_lr,
+            step,
+            steps_per_epoch=steps_per_epoch,
+            epochs=self.epochs,
+            warmup=self.warmup,
+            step_epochs=self.step_epochs,
+            gamma=self.gamma,
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """Names and values, for JSON."""

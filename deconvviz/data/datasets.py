@@ -73,6 +73,7 @@ class DataSet:
         titles: the classes' names for people.
         train: the training images.
         val: the validation images.
+        test: images that neither train nor choose; None where there are none, or they were not asked for.
         skipped: images that could not be decoded, each with the reason.
         facts: what else a manifest should say: source, seed, side, counts.
     """
@@ -84,6 +85,7 @@ class DataSet:
     val: LabelledImages
     skipped: tuple[str, ...] = ()
     facts: dict[str, Any] = field(default_factory=dict)
+    test: LabelledImages | None = None
 
 
 def open_data(
@@ -97,6 +99,8 @@ def open_data(
     seed: int = 0,
     side: int = 64,
     progress: bool = True,
+    val_share: float | None = None,
+    test: bool = False,
 ) -> DataSet:
     """Opens a data set, decoding it first where that has not been done.
 
@@ -111,6 +115,10 @@ def open_data(
         seed: for every draw.
         side: of the squares, in pixels; pictures that are all smaller are kept at their own size.
         progress: show progress bars on stderr.
+        val_share: hold out this share of each class's training images for validation; not with
+            `val_per_class`.
+        test: open the test images too, where there are any: those of a folder ``test`` beside ``val``, or
+            the data set's own validation images where others were held out.
 
     Raises:
         DataError: it is not there, is damaged, or has too little in it.
@@ -139,7 +147,10 @@ def open_data(
         raise DataError(f"no data set '{name}'; {nearest(name, NAMES)}, or a folder or zip of class folders")
     listing = listing.named(only) if only else listing
     listing = (
-        listing.drawn(classes, seed).held_out(val_per_class, seed).thinned(train_per_class, seed).checked()
+        listing.drawn(classes, seed)
+        .held_out(val_per_class, seed, val_share)
+        .thinned(train_per_class, seed)
+        .checked()
     )
     train, bad = _decoded(
         f"{Path(name).stem}, training images", listing.source, listing.train, side, progress
@@ -147,6 +158,12 @@ def open_data(
     val, worse = _decoded(
         f"{Path(name).stem}, validation images", listing.source, listing.val, side, progress
     )
+    tested: LabelledImages | None = None
+    worst: tuple[str, ...] = ()
+    if test and listing.test:
+        tested, worst = _decoded(
+            f"{Path(name).stem}, test images", listing.source, listing.test, side, progress
+        )
     if not len(train) or not len(val):
         raise DataError(f"{name}: no image could be read; the first: {(bad + worse)[0]}")
     facts = {
@@ -156,9 +173,10 @@ def open_data(
         "seed": seed,
         "training_images": len(train),
         "validation_images": len(val),
-        "skipped": len(bad) + len(worse),
+        "skipped": len(bad) + len(worse) + len(worst),
     }
-    return DataSet(name, listing.ids, listing.titles, train, val, (*bad, *worse), facts)
+    skipped = (*bad, *worse, *worst)
+    return DataSet(name, listing.ids, listing.titles, train, val, skipped, facts, tested or None)
 
 
 def data_root(root: str | os.PathLike[str] | None) -> Path:

@@ -27,15 +27,15 @@ def list_folders(store: Store) -> Listing:
         files, classes = _classes(store, pictures, root)
         return Listing(store, classes, classes, files, Files((), ())).checked()
     train, classes = _classes(store, pictures, root / "train")
-    held = next((name for name in _VALIDATION if name in splits), None)
-    val = Files((), ())
-    if held is not None:
-        val, found = _classes(store, pictures, root / held)
+    val, test = Files((), ()), Files((), ())
+    for held in [name for name in _VALIDATION if name in splits][:2]:
+        there, found = _classes(store, pictures, root / held)
         strange = sorted(set(found) - set(classes))
         if strange:
             raise DataError(f"{store.path}: {held}/ has a class '{strange[0]}' that train/ lacks")
-        val = Files(val.names, tuple(classes.index(found[c]) for c in val.labels))
-    return Listing(store, classes, classes, train, val).checked()
+        there = Files(there.names, tuple(classes.index(found[c]) for c in there.labels))
+        val, test = (val, there) if val else (there, test)
+    return Listing(store, classes, classes, train, val, test).checked()
 
 
 def _root(store: Store, pictures: list[PurePosixPath]) -> PurePosixPath:

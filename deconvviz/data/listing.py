@@ -65,6 +65,7 @@ class Listing:
         titles: the classes' names for people, by class number.
         train: the training images.
         val: the validation images; empty where the data set has none of its own.
+        test: images of the data set's own that neither train nor choose; empty where it has none to spare.
     """
 
     source: Source
@@ -72,6 +73,7 @@ class Listing:
     titles: tuple[str, ...]
     train: Files
     val: Files
+    test: Files = Files((), ())
 
     def drawn(self, classes: int | None, seed: int) -> Listing:
         """The same data set with so many of its classes, drawn at random, in their old order.
@@ -100,6 +102,7 @@ class Listing:
             titles=tuple(self.titles[c] for c in chosen),
             train=kept(self.train),
             val=kept(self.val),
+            test=kept(self.test),
         )
 
     def named(self, classes: Sequence[str]) -> Listing:
@@ -125,29 +128,32 @@ class Listing:
         }
         return replace(self, train=_files([p for p in self._pairs() if p[0] in kept]))
 
-    def held_out(self, per_class: int | None, seed: int) -> Listing:
+    def held_out(self, per_class: int | None, seed: int, share: float | None = None) -> Listing:
         """The same data set with a validation split.
 
         Args:
             per_class: hold out so many training images of each class, in place of the data set's own
-                validation split; None keeps that, or holds out a tenth of each class where there is none.
+                validation split, which becomes the test split if there is no other; None keeps that, or
+                holds out a tenth of each class where there is none.
             seed: draws them.
+            share: hold out this share of each class instead of a number.
 
         Raises:
             DataError: a class has too few images.
         """
-        if per_class is None and len(self.val):
+        if per_class is None and share is None and len(self.val):
             return self
         out: set[str] = set()
         for c, names in enumerate(self._by_class()):
-            count = max(1, round(HELD_OUT_SHARE * len(names))) if per_class is None else per_class
+            part = HELD_OUT_SHARE if share is None else share
+            count = max(1, round(part * len(names))) if per_class is None else per_class
             if count >= len(names):
                 raise DataError(
                     f"class '{self.ids[c]}' has {len(names)} images: too few to hold out {count} and train"
                 )
             out.update(_drawn(names, count, f"held out {seed} {self.ids[c]}"))
         train, val = ([p for p in self._pairs() if (p[0] in out) is side] for side in (False, True))
-        return replace(self, train=_files(train), val=_files(val))
+        return replace(self, train=_files(train), val=_files(val), test=self.test if self.test else self.val)
 
     def _pairs(self) -> list[tuple[str, int]]:
         return list(zip(self.train.names, self.train.labels, strict=True))

@@ -14,24 +14,21 @@ import json
 import os
 import shutil
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
-from tqdm import tqdm
 
 from ..errors import DataError, ImageError
+from .filling import fill
 
 CACHE_VARIABLE = "DECONVVIZ_CACHE"
 """The environment variable that names the cache's folder."""
 _STALE_S = 24 * 3600
-_CHUNK = 64  # rows a task: long enough to outweigh a task's cost, short enough for a steady bar
 
 
 def cache_folder() -> Path:
@@ -64,12 +61,55 @@ class Kept:
     state: str
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """An array to be found or made.
+
+    Attributes:
+        name: how the folder's name begins.
+        identity: what the array is of (source, size); one folder each.
+        fingerprint: the state of the source; another one makes the array anew in the same folder.
+        shape: of the array; the first number counts its rows.
+        dtype: of its values.
+    """
+
+    name: str
+    identity: Any
+    fingerprint: Any
+    shape: tuple[int, ...]
+    dtype: DTypeLike
+
+    @property
+    def folder(self) -> Path:
+        """Where it is kept."""
+        digest = hashlib.sha256(_canonical([self.identity, self.shape, np.dtype(self.dtype).str]))
+        return cache_folder() / f"{self.name}-{digest.hexdigest()[:16]}"
+
+    @property
+    def state(self) -> str:
+        """Of the source."""
+        return hashlib.sha256(_canonical(self.fingerprint)).hexdigest()
+
+    @property
+    def row_bytes(self) -> int:
+        """Of one row."""
+        return int(np.prod(self.shape[1:])) * np.dtype(self.dtype).itemsize
+
+    def found(self) -> Kept | None:
+        """The array, where it is kept in this state."""
+        try:
+            meta = json.loads((self.folder / "meta.json").read_text(encoding="utf-8"))
+            if meta["state"] != self.state:
+                return None
+            failed = {int(row): str(why) for row, why in meta["failed"].items()}
+            array = np.memmap(self.folder / "array", dtype=self.dtype, mode="r", shape=self.shape)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return None  # interrupted, or not ours
+        return Kept(array, failed, self.folder, self.state)
+
+
 def kept(
-    name: str,
-    identity: Any,
-    fingerprint: Any,
-    shape: tuple[int, ...],
-    dtype: DTypeLike,
+    wanted: Wanted,
     produce: Callable[[int, int], Iterator[NDArray[Any] | ImageError]],
     *,
     label: str,
@@ -79,11 +119,7 @@ def kept(
     """The array from the cache, made first where it is missing or its source has changed.
 
     Args:
-        name: how the folder's name begins.
-        identity: what the array is of (source, size); one folder each.
-        fingerprint: the state of the source; another one makes the array anew in the same folder.
-        shape: of the array; the first number counts its rows.
-        dtype: of its values.
+        wanted: what to find or make.
         produce: yields the rows from a first to a last (exclusive); an ImageError instead of a row marks
             it as failed.
         label: what the progress bar says.
@@ -93,37 +129,84 @@ def kept(
     Raises:
         DataError: the disk is full or the folder cannot be written; an earlier array stays.
     """
-    digest = hashlib.sha256(_canonical([identity, shape, np.dtype(dtype).str])).hexdigest()[:16]
-    folder = cache_folder() / f"{name}-{digest}"
-    state = hashlib.sha256(_canonical(fingerprint)).hexdigest()
-    found = _opened(folder, state, shape, dtype)
-    if found is not None:
-        return found
+
+    def one(_: Sequence[int], first: int, last: int) -> Iterator[Sequence[NDArray[Any]] | ImageError]:
+        for made in produce(first, last):
+            yield made if isinstance(made, ImageError) else (made,)
+
+    return kept_together([wanted], one, label=label, progress=progress, threads=threads)[0]
+
+
+def kept_together(
+    wanted: Sequence[Wanted],
+    produce: Callable[[Sequence[int], int, int], Iterator[Sequence[NDArray[Any]] | ImageError]],
+    *,
+    label: str,
+    progress: bool = True,
+    threads: int | None = None,
+) -> list[Kept]:
+    """Several arrays with the same rows, those that are missing made in one go.
+
+    Args:
+        wanted: what to find or make.
+        produce: yields the rows from a first to a last (exclusive), each a value for every array that is
+            missing: it is told their numbers.
+        label: what the progress bar says.
+        progress: show it on stderr.
+        threads: how many work at once; None for one a processor.
+
+    Raises:
+        DataError: the disk is full or the folder cannot be written; earlier arrays stay.
+    """
+    missing = [i for i, one in enumerate(wanted) if one.found() is None]
+    if missing:
+        _make([wanted[i] for i in missing], lambda a, b: produce(missing, a, b), label, progress, threads)
+    result = []
+    for one in wanted:
+        found = one.found()
+        if found is None:
+            raise DataError(f"{one.folder} was changed by another process; run the command again")
+        result.append(found)
+    return result
+
+
+def _make(
+    missing: Sequence[Wanted],
+    produce: Callable[[int, int], Iterator[Sequence[NDArray[Any]] | ImageError]],
+    label: str,
+    progress: bool,
+    threads: int | None,
+) -> None:
+    cache = cache_folder()
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(folder.parent, name)
+        cache.mkdir(parents=True, exist_ok=True)
+        _sweep(cache, missing[0].name)
         with tempfile.TemporaryDirectory(
-            prefix=f".{name}-", dir=folder.parent, ignore_cleanup_errors=True
+            prefix=f".{missing[0].name}-", dir=cache, ignore_cleanup_errors=True
         ) as made:
-            failed = _fill(Path(made) / "array", shape, np.dtype(dtype), produce, label, progress, threads)
-            meta = {"of": identity, "state": state, "failed": {str(row): why for row, why in failed.items()}}
-            (Path(made) / "meta.json").write_text(json.dumps(meta, default=str), encoding="utf-8")
-            with contextlib.suppress(FileNotFoundError):
-                shutil.rmtree(folder)
-            try:
-                Path(made).rename(folder)
-            except OSError as error:
-                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                    raise  # else another process was quicker: its array will do
+            places = [Path(made) / str(i) for i in range(len(missing))]
+            for place in places:
+                place.mkdir()
+            failed = fill(places, missing, produce, label, progress, threads or processors())
+            for place, one in zip(places, missing, strict=True):
+                meta = {"of": one.identity, "state": one.state, "failed": failed}
+                (place / "meta.json").write_text(json.dumps(meta, default=str), encoding="utf-8")
+                _take_place(place, one.folder)
     except OSError as error:
         raise DataError(
-            f"cannot keep {label} in {folder.parent}: {error.strerror or error}; make room, or name another "
+            f"cannot keep {label} in {cache}: {error.strerror or error}; make room, or name another "
             f"place in {CACHE_VARIABLE}"
         ) from error
-    found = _opened(folder, state, shape, dtype)
-    if found is None:
-        raise DataError(f"{folder} was changed by another process; run the command again")
-    return found
+
+
+def _take_place(made: Path, folder: Path) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(folder)
+    try:
+        made.rename(folder)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise  # else another process was quicker: its array will do
 
 
 def _sweep(cache: Path, name: str) -> None:
@@ -136,56 +219,3 @@ def _sweep(cache: Path, name: str) -> None:
 
 def _canonical(content: Any) -> bytes:
     return json.dumps(content, sort_keys=True, default=str).encode()
-
-
-def _opened(folder: Path, state: str, shape: tuple[int, ...], dtype: DTypeLike) -> Kept | None:
-    try:
-        meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-        if meta["state"] != state:
-            return None
-        failed = {int(row): str(why) for row, why in meta["failed"].items()}
-        array = np.memmap(folder / "array", dtype=dtype, mode="r", shape=shape)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None  # interrupted, or not ours
-    return Kept(array, failed, folder, state)
-
-
-def _fill(
-    path: Path,
-    shape: tuple[int, ...],
-    dtype: np.dtype[Any],
-    produce: Callable[[int, int], Iterator[NDArray[Any] | ImageError]],
-    label: str,
-    progress: bool,
-    threads: int | None,
-) -> dict[int, str]:
-    rows, row_bytes = shape[0], int(np.prod(shape[1:])) * dtype.itemsize
-    failed: dict[int, str] = {}
-    writing = threading.Lock()
-
-    def work(first: int) -> int:
-        last = min(first + _CHUNK, rows)
-        done = bytearray()
-        for row, made in enumerate(produce(first, last), first):
-            if isinstance(made, ImageError):
-                failed[row] = str(made)
-                done += bytes(row_bytes)
-            else:
-                done += np.ascontiguousarray(made, dtype=dtype).tobytes()
-        with writing:
-            file.seek(first * row_bytes)
-            file.write(done)
-        return last - first
-
-    with (
-        path.open("wb") as file,
-        ThreadPoolExecutor(threads or processors()) as pool,
-        tqdm(total=rows, desc=label, unit="img", disable=not progress, leave=False) as bar,
-    ):
-        try:
-            for count in pool.map(work, range(0, rows, _CHUNK)):
-                bar.update(count)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-    return dict(sorted(failed.items()))

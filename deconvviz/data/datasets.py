@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..errors import DataError, ImageError, nearest
-from .cache import cache_folder, kept
+from .cache import Wanted, cache_folder, kept
 from .cifar10 import CIFAR10_SIDE, list_cifar10
 from .dead_leaves import list_dead_leaves
 from .folders import list_folders
@@ -214,7 +214,7 @@ def _decoded(
         hashlib.sha256("\0".join(files.names).encode("utf-8", "surrogateescape")).hexdigest(),
     ]
     shape = (len(files), side, side, 3)
-    found = kept("images", of, stamps, shape, np.uint8, produce, label=label, progress=progress)
+    found = kept(Wanted("images", of, stamps, shape, np.uint8), produce, label=label, progress=progress)
     good = np.array([row for row in range(len(files)) if row not in found.failed], dtype=np.int64)
     images = LabelledImages(
         found.array,

@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..data.cache import kept
+from ..data.cache import Wanted, kept
 from ..data.datasets import DataSet, LabelledImages
 from ..errors import ImageError, TrainingError
 from .start import frozen_part
@@ -126,9 +126,8 @@ def features_of(
         key = images.key or hashlib.sha256(images.pixels.tobytes()).hexdigest()
         of, state = [digest.hexdigest(), label, key.split(" ")[0]], [key, sides]
         shape = (len(images.pixels), sides, *probe.shape[1:])
-        found = kept(
-            "features", of, state, shape, np.float16, produce, label=label, progress=progress, threads=1
-        )
+        wanted = Wanted("features", of, state, shape, np.float16)
+        found = kept(wanted, produce, label=label, progress=progress, threads=1)
         return Features(found.array, images)
 
     return (

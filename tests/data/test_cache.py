@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deconvviz.data.cache import cache_folder, kept
+from deconvviz.data.cache import Wanted, cache_folder, kept, kept_together
 from deconvviz.errors import DataError, ImageError
 
 ROWS = 200
@@ -37,7 +37,7 @@ class Maker:
 
 def keep(maker, identity="a", fingerprint="1", rows=ROWS, **options):
     words = {"label": "numbers", "progress": False, **options}
-    return kept("numbers", identity, fingerprint, (rows, 2, 3), np.int32, maker, **words)
+    return kept(Wanted("numbers", identity, fingerprint, (rows, 2, 3), np.int32), maker, **words)
 
 
 def expected(bad=(), plus=0):
@@ -196,7 +196,7 @@ def test_two_processes_at_once(cache, tmp_path):
         import sys, time
         from pathlib import Path
         import numpy as np
-        from deconvviz.data.cache import kept
+        from deconvviz.data.cache import Wanted, kept
 
         mine, other = map(Path, sys.argv[1:])
 
@@ -207,7 +207,9 @@ def test_two_processes_at_once(cache, tmp_path):
             for row in range(first, last):
                 yield np.full((100, 100), row, np.uint8)
 
-        found = kept("a", "b", "c", (200, 100, 100), np.uint8, produce, label="rows", progress=False)
+        found = kept(
+            Wanted("a", "b", "c", (200, 100, 100), np.uint8), produce, label="rows", progress=False
+        )
         assert (found.array[:, 0, 0] == np.arange(200)).all()
         assert (found.array == found.array[:, :1, :1]).all()
     """)
@@ -231,3 +233,30 @@ def test_where_the_cache_is(monkeypatch, tmp_path):
     assert cache_folder() == Path("/somewhere/deconvviz")
     monkeypatch.delenv("XDG_CACHE_HOME")
     assert cache_folder() == Path.home() / ".cache" / "deconvviz"
+
+
+def test_arrays_with_the_same_rows_are_made_together(cache):
+    def wanted(name):
+        return Wanted(name, name, "1", (ROWS, 2), np.int32)
+
+    asked = []
+
+    def produce(missing, first, last):
+        asked.append(tuple(missing))
+        for row in range(first, last):
+            yield ImageError("bad") if row == 7 else [np.full(2, row * 10**number) for number in missing]
+
+    words = {"label": "numbers", "progress": False}
+    one = kept_together([wanted("a")], produce, **words)[0]
+    both = kept_together([wanted("a"), wanted("b")], produce, **words)
+    assert set(asked) == {(0,), (1,)}  # what is there is not made again
+    rows = np.arange(ROWS)[:, None].repeat(2, 1)
+    rows[7] = 0
+    np.testing.assert_array_equal(one.array, rows)
+    np.testing.assert_array_equal(both[0].array, rows)
+    np.testing.assert_array_equal(both[1].array, 10 * rows)
+    assert both[1].failed == {7: "bad"}
+    asked.clear()
+    together = kept_together([wanted("c"), wanted("d")], produce, **words)
+    assert set(asked) == {(0, 1)}
+    np.testing.assert_array_equal(together[1].array, 10 * rows)

@@ -191,7 +191,7 @@ def _make(
             for place, one in zip(places, missing, strict=True):
                 meta = {"of": one.identity, "state": one.state, "failed": failed}
                 (place / "meta.json").write_text(json.dumps(meta, default=str), encoding="utf-8")
-                _take_place(place, one.folder)
+                _take_place(place, one)
     except OSError as error:
         raise DataError(
             f"cannot keep {label} in {cache}: {error.strerror or error}; make room, or name another "
@@ -199,14 +199,19 @@ def _make(
         ) from error
 
 
-def _take_place(made: Path, folder: Path) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        shutil.rmtree(folder)
-    try:
-        made.rename(folder)
-    except OSError as error:
-        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-            raise  # else another process was quicker: its array will do
+def _take_place(made: Path, one: Wanted) -> None:
+    """Puts a folder where it belongs, unless another process was quicker with the same array."""
+    for _ in range(2):
+        try:
+            made.rename(one.folder)
+            return
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+        if one.found() is not None:
+            return
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(one.folder)  # of another state
 
 
 def _sweep(cache: Path, name: str) -> None:

@@ -15,7 +15,6 @@ from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  # torch's own name for it
@@ -25,7 +24,7 @@ from ..data.datasets import DataSet
 from ..errors import TrainingError
 from ..models.building import Built
 from .augment import resized
-from .batches import gathered
+from .batches import gathered, step_seed
 from .evaluation import Evaluation, evaluate
 from .feeding import check_scores, feeds, shown
 from .frozen import check_beginning, replace_frozen
@@ -145,8 +144,8 @@ class Trainer:
         mine = [order[i * count : (i + 1) * count][self._share] for i in range(self.steps)]
         fed = gathered(self._train.values, self._train.labels, mine, self._processes.device)
         for at, (values, labels) in enumerate(fed, (number - 1) * self.steps):
-            images = self._train.prepare(values, self._share, _mixed(settings.seed, at, 1))
-            torch.manual_seed(_mixed(settings.seed, at, 0))
+            images = self._train.prepare(values, self._share, step_seed(settings.seed, at, 1))
+            torch.manual_seed(step_seed(settings.seed, at, 0))
             yield images, labels
 
     def step(self, images: Tensor, labels: Tensor, rate: float) -> Tensor:
@@ -233,8 +232,3 @@ def _optimiser(module: nn.Module, settings: Settings) -> torch.optim.Optimizer:
     if settings.optimiser == "adamw":
         return torch.optim.AdamW(groups, lr=rate)
     return torch.optim.SGD(groups, lr=rate, momentum=settings.momentum, nesterov=settings.momentum > 0)
-
-
-def _mixed(seed: int, step: int, purpose: int) -> int:
-    """One number of 63 bits from three, so that no two draws of a run share a generator."""
-    return int(np.random.SeedSequence([seed, step, purpose]).generate_state(1, np.uint64)[0] >> 1)

@@ -22,11 +22,13 @@ LEVELS = {
     "errors": 0,
     "runs": 1,
     "tiles": 1,
+    "metrics": 2,
     "models": 2,
     "data": 3,
     "deconvnet": 3,
     "training": 4,
-    "figures": 5,
+    "decoders": 5,
+    "figures": 6,
 }
 """A part of the library imports parts below it, and itself."""
 NEVER = {"cli", "deconvviz_cli", "click", "tests", "matplotlib.pyplot", "pylab"}

@@ -1,0 +1,23 @@
+"""Learned decoders: networks that are trained to turn a layer's features back into the image.
+
+The other half of the comparison with the deconvnet: where the deconvnet shows what in *this* image made a
+unit fire, a decoder shows the average of all images that a layer cannot tell from this one.
+
+Source: Dosovitskiy & Brox, "Inverting Visual Representations with Convolutional Networks", arXiv 1506.02753.
+"""
+
+from .decoder import Decoder, DecoderFacts, decoder_folders, load_decoder
+from .encoding import Encoder
+from .recipes import DEFAULT_RECIPE, Recipe, recipe, recipes
+
+__all__ = [
+    "DEFAULT_RECIPE",
+    "Decoder",
+    "DecoderFacts",
+    "Encoder",
+    "Recipe",
+    "decoder_folders",
+    "load_decoder",
+    "recipe",
+    "recipes",
+]

@@ -75,6 +75,8 @@ def opened_data(
     seed: int,
     side: int,
     quiet: bool,
+    val_share: float | None = None,
+    test: bool = False,
 ) -> DataSet:
     """The data set of one command; says on stderr what was drawn and what could not be read."""
     if classes is not None and only:
@@ -91,6 +93,8 @@ def opened_data(
         seed=seed,
         side=side,
         progress=not quiet,
+        val_share=val_share if val_per_class is None else None,
+        test=test,
     )
     if quiet:
         return found

@@ -10,6 +10,7 @@ import click
 from deconvviz import __version__
 from deconvviz.errors import DeconvvizError
 
+from .evaluate import evaluate
 from .export import export
 from .filters import filters
 from .layers import layers
@@ -17,7 +18,10 @@ from .maps import maps
 from .models import models
 from .predict import predict
 from .project import project
+from .recipes import recipes
+from .reconstruct import reconstruct
 from .train_classifier import train_classifier
+from .train_decoder import train_decoder
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -32,7 +36,20 @@ def main() -> None:
     """
 
 
-for command in (project, maps, filters, layers, models, predict, train_classifier, export):
+for command in (
+    project,
+    maps,
+    filters,
+    layers,
+    models,
+    predict,
+    train_classifier,
+    export,
+    train_decoder,
+    reconstruct,
+    evaluate,
+    recipes,
+):
     main.add_command(command)
 
 

@@ -100,13 +100,13 @@ def image_arguments() -> Callable[[F], F]:
     )
 
 
-def layer_option() -> Callable[[F], F]:
+def layer_option(required: bool = True) -> Callable[[F], F]:
     """``--layer``, repeatable."""
     return click.option(
         "--layer",
         "layers",
         multiple=True,
-        required=True,
+        required=required,
         callback=lambda _context, _option, names: tuple(dict.fromkeys(names)),
         metavar="NAME",
         help="conv1, pool2, conv3_2, fc8, ... or a module path such as features.3; repeatable.",

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deconvviz.errors import TrainingError
+from .event_files import event_writer
 
 if TYPE_CHECKING:
     from deconvviz.data.datasets import DataSet
@@ -24,16 +24,8 @@ class Results:
             TrainingError: there are to be event files, and TensorBoard is not installed.
         """
         self._folder, self._data = folder, data
-        self._writer: Any = None
+        self._writer = event_writer(tensorboard)
         self._events: Any = None
-        if tensorboard:
-            try:
-                from torch.utils.tensorboard import SummaryWriter
-            except ImportError:
-                raise TrainingError(
-                    "--tensorboard wants the package tensorboard: pip install 'deconvviz[tensorboard]'"
-                ) from None
-            self._writer = SummaryWriter
 
     def epoch(self, row: Row) -> None:
         """Adds an epoch to the event file, if there is to be one."""

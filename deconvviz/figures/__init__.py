@@ -3,18 +3,30 @@
 from .canvas import save_figure
 from .confusion import confusion_figure
 from .curves import curves_figure
+from .decoder_curves import decoder_curves_figure
+from .errors import errors_figure
 from .filters import filters_figure
 from .maps import maps_figure
 from .predictions import Card, predictions_figure
 from .projection import projection_figure
+from .reconstructions import Pair, Strip, pairs_figure, strips_figure
+from .survival import Track, survival_figure
 
 __all__ = [
     "Card",
+    "Pair",
+    "Strip",
+    "Track",
     "confusion_figure",
     "curves_figure",
+    "decoder_curves_figure",
+    "errors_figure",
     "filters_figure",
     "maps_figure",
+    "pairs_figure",
     "predictions_figure",
     "projection_figure",
     "save_figure",
+    "strips_figure",
+    "survival_figure",
 ]

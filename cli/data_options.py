@@ -77,6 +77,7 @@ def opened_data(
     quiet: bool,
     val_share: float | None = None,
     test: bool = False,
+    at_most: bool = False,
 ) -> DataSet:
     """The data set of one command; says on stderr what was drawn and what could not be read."""
     if classes is not None and only:
@@ -95,12 +96,13 @@ def opened_data(
         progress=not quiet,
         val_share=val_share if val_per_class is None else None,
         test=test,
+        at_most=at_most,
     )
     if quiet:
         return found
     if found.name != data:
         click.echo(f"note: the data set is {found.name}", err=True)
-    if classes is not None:
+    if classes is not None and len(found.ids) == classes:
         drawn = ", ".join(f"{i} ({t})" if i != t else t for i, t in zip(found.ids, found.titles, strict=True))
         click.echo(f"note: drew {classes} classes (--seed {seed}): {drawn}", err=True)
     for reason in found.skipped[:5]:

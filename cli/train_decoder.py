@@ -118,6 +118,7 @@ def train_decoder(
             quiet=quiet,
             val_share=how.val_share,
             test=True,
+            at_most="classes" not in given_options(context),
         )
         if processes.first_here:
             processes.wait()

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
     from .data.datasets import DataSet, open_data
     from .data.images import open_photo, read_image
+    from .decoders import Decoder, Encoder, Recipe, load_decoder, recipe
+    from .decoders.evaluating import evaluate_decoders
+    from .decoders.training import train_decoders
     from .deconvnet import (
         ContrastNormalisation,
         Mirror,
@@ -50,24 +53,34 @@ if TYPE_CHECKING:
 
 _HOME = {
     "DataSet": "data.datasets",
+    "Decoder": "decoders",
+    "Encoder": "decoders",
     "Network": "models",
+    "Recipe": "decoders",
     "Settings": "training.settings",
+    "evaluate_decoders": "decoders.evaluating",
+    "load_decoder": "decoders",
     "load_model": "models",
     "open_data": "data.datasets",
     "open_photo": "data.images",
     "predict": "training.predicting",
     "read_image": "data.images",
+    "recipe": "decoders",
     "train_classifier": "training.classifier",
+    "train_decoders": "decoders.training",
 }  # everything else lives in deconvnet
 
 __all__ = [
     "ContrastNormalisation",
     "DataSet",
+    "Decoder",
     "DeconvvizError",
+    "Encoder",
     "Mirror",
     "MirroredLayer",
     "Network",
     "Projection",
+    "Recipe",
     "Record",
     "Rectification",
     "Rules",
@@ -76,7 +89,9 @@ __all__ = [
     "Unit",
     "Unpooling",
     "__version__",
+    "evaluate_decoders",
     "figures",
+    "load_decoder",
     "load_model",
     "mirror",
     "open_data",
@@ -85,9 +100,11 @@ __all__ = [
     "project",
     "project_trace",
     "read_image",
+    "recipe",
     "record",
     "strongest",
     "train_classifier",
+    "train_decoders",
     "transpose",
 ]
 

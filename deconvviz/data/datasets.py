@@ -101,6 +101,7 @@ def open_data(
     progress: bool = True,
     val_share: float | None = None,
     test: bool = False,
+    at_most: bool = False,
 ) -> DataSet:
     """Opens a data set, decoding it first where that has not been done.
 
@@ -119,6 +120,7 @@ def open_data(
             `val_per_class`.
         test: open the test images too, where there are any: those of a folder ``test`` beside ``val``, or
             the data set's own validation images where others were held out.
+        at_most: `classes` is no more than a wish: take all where there are fewer.
 
     Raises:
         DataError: it is not there, is damaged, or has too little in it.
@@ -147,7 +149,7 @@ def open_data(
         raise DataError(f"no data set '{name}'; {nearest(name, NAMES)}, or a folder or zip of class folders")
     listing = listing.named(only) if only else listing
     listing = (
-        listing.drawn(classes, seed)
+        listing.drawn(classes, seed, at_most)
         .held_out(val_per_class, seed, val_share)
         .thinned(train_per_class, seed)
         .checked()

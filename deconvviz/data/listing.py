@@ -75,13 +75,18 @@ class Listing:
     val: Files
     test: Files = Files((), ())
 
-    def drawn(self, classes: int | None, seed: int) -> Listing:
+    def drawn(self, classes: int | None, seed: int, at_most: bool = False) -> Listing:
         """The same data set with so many of its classes, drawn at random, in their old order.
+
+        Args:
+            classes: how many; None keeps all.
+            seed: draws them.
+            at_most: keep all where there are fewer.
 
         Raises:
             DataError: there are not so many, or fewer than two are asked for.
         """
-        if classes is None:
+        if classes is None or (at_most and classes > len(self.ids)):
             return self
         if not 2 <= classes <= len(self.ids):
             raise DataError(f"--classes {classes}: this data set has {len(self.ids)} classes; draw 2 or more")

@@ -8,7 +8,7 @@ Source: Dosovitskiy & Brox, "Inverting Visual Representations with Convolutional
 
 from .decoder import Decoder, DecoderFacts, decoder_folders, load_decoder
 from .encoding import Encoder
-from .recipes import DEFAULT_RECIPE, Recipe, recipe, recipes
+from .recipes import DEFAULT_RECIPE, Recipe, recipe
 
 __all__ = [
     "DEFAULT_RECIPE",
@@ -19,5 +19,4 @@ __all__ = [
     "decoder_folders",
     "load_decoder",
     "recipe",
-    "recipes",
 ]

@@ -33,6 +33,9 @@ CHOICES = {
     "loss": ("mse", "l1"),
 }
 """The fields that take one of a few words."""
+_SHARES = ("slope", "dropout", "warmup", "average", "betas")
+_COUNTS = ("epochs", "batch_size", "width", "fc_width", "fully_connected", "up_widths", "step_epochs")
+_ABOVE_ZERO = ("lr", "gamma", "std", "smallest_crop", "val_share")
 DEFAULT_RECIPE = "best"
 _EVERY = "other"  # of a setting that differs by layer: what holds for the layers it does not name
 
@@ -209,7 +212,29 @@ def changed(base: Recipe, content: Mapping[str, Any], label: str) -> Recipe:
         if not _fits(values[name], kinds[name]) or value not in CHOICES.get(name, (value,)):
             wanted = " or ".join(CHOICES[name]) if name in CHOICES else _worded(name)
             raise TrainingError(f"recipe {label}: {name} is {value!r}, not {wanted}")
+        range_ = _out_of_range(name, values[name])
+        if range_:
+            raise TrainingError(f"recipe {label}: {name} is {value!r}; {range_}")
     return replace(base, **values)
+
+
+def _out_of_range(name: str, value: Any) -> str:
+    """What the numbers of a field must be, where one of them is not."""
+    numbers = (
+        value.values() if isinstance(value, Mapping) else value if isinstance(value, tuple) else (value,)
+    )
+    if value is None or isinstance(value, str | bool) or any(isinstance(n, str) for n in numbers):
+        return ""
+    if name in _SHARES and not all(0 <= n < 1 for n in numbers):
+        return "it lies in [0, 1)"
+    if name in _COUNTS and not all(n >= 1 for n in numbers):
+        return "it is at least 1"
+    if name in _ABOVE_ZERO and not all(n > 0 for n in numbers):
+        return "it is more than 0"
+    if not all(n >= (-1 if name == "output" else 0) for n in numbers):
+        return "it is not negative"
+    counts = {"betas": 2, "mean": 3, "std": 3}
+    return f"these are {counts[name]} numbers" if len(numbers) != counts.get(name, len(numbers)) else ""
 
 
 def _worded(name: str) -> str:
@@ -223,7 +248,7 @@ def _fits(value: Any, kind: Any) -> bool:
         origin = getattr(one, "__origin__", one)
         if origin is float:
             origin = (int, float)
-        if origin is int and isinstance(value, bool):
+        if isinstance(value, bool) and origin is not bool:
             continue
         if not isinstance(value, origin):
             continue

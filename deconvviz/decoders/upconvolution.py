@@ -87,7 +87,8 @@ class SubPixel(nn.Module):
         super().__init__()
         self.filter = nn.Conv2d(inputs, 4 * outputs, 3, padding=1)
         with torch.no_grad():
-            self.filter.weight.copy_(self.filter.weight[::4].repeat_interleave(4, 0))
+            for parameter in self.filter.parameters():
+                parameter.copy_(parameter[::4].repeat_interleave(4, 0))
 
     def forward(self, maps: Tensor) -> Tensor:
         """The enlarged maps."""

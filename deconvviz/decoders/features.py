@@ -19,10 +19,13 @@ from ..data.datasets import LabelledImages
 from ..errors import ImageError, TrainingError
 from .encoding import Encoder
 
+Views = tuple[NDArray[np.float16], ...]
+"""A layer's features of the images as they are and, where they are wanted, of the mirrored ones."""
+
 
 def kept_features(
     encoder: Encoder, images: LabelledImages, *, label: str, mirrored: bool, progress: bool
-) -> dict[str, NDArray[np.float16]]:
+) -> dict[str, Views]:
     """The features of all layers of an encoder, from the cache where they have been kept.
 
     Args:
@@ -33,49 +36,47 @@ def kept_features(
         progress: show a progress bar.
 
     Returns:
-        (rows, views, C, H, W) or (rows, views, C) by layer; the views are: as is, mirrored.
+        by layer one or two arrays: (rows, C, H, W) or (rows, C).
 
     Raises:
         TrainingError: a feature is too large for float16.
         DataError: the disk is full.
     """
     views = 2 if mirrored else 1
-    wanted = _wanted(encoder, images, label, views)
+    of = [(layer, view) for view in range(views) for layer in encoder.layers]
+    wanted = [_wanted(encoder, images, label, layer, view) for layer, view in of]
 
     def produce(missing: Sequence[int], first: int, last: int) -> Iterator[list[NDArray[Any]] | ImageError]:
         pixels = torch.from_numpy(np.array(images.pixels[first:last]))
-        sides = [pixels, pixels.flip(2)][:views]
-        found = [encoder(encoder.see(side)) for side in sides]
-        stacks = []
-        for i in missing:
-            layer = encoder.layers[i]
-            stack = torch.stack([values[layer] for values in found], 1).half()
-            if not bool(torch.isfinite(stack).all()):
+        seen = sorted({of[i][1] for i in missing})
+        found = {view: encoder(encoder.see(pixels.flip(2) if view else pixels)) for view in seen}
+        values = []
+        for layer, view in (of[i] for i in missing):
+            half = found[view][layer].half()
+            if not bool(torch.isfinite(half).all()):
                 raise TrainingError(
                     f"features of {layer} are too large for float16; compute them in every epoch: --no-keep"
                 )
-            stacks.append(stack.cpu().numpy())
+            values.append(half.cpu().numpy())
         for row in range(last - first):
-            yield [stack[row] for stack in stacks]
+            yield [array[row] for array in values]
 
     made = kept_together(wanted, produce, label=f"features, {label}", progress=progress, threads=1)
-    return {layer: found.array for layer, found in zip(encoder.layers, made, strict=True)}
+    arrays = {key: found.array for key, found in zip(of, made, strict=True)}
+    return {layer: tuple(arrays[layer, view] for view in range(views)) for layer in encoder.layers}
 
 
-def _wanted(encoder: Encoder, images: LabelledImages, label: str, views: int) -> list[Wanted]:
+def _wanted(encoder: Encoder, images: LabelledImages, label: str, layer: str, view: int) -> Wanted:
     key = images.key or hashlib.sha256(images.pixels.tobytes()).hexdigest()
     network = encoder.network
-    seen = f"{network.input_size} {network.mean} {network.std}"
-    return [
-        Wanted(
-            "features",
-            [encoder.digest(layer), layer, seen, label, key.split(" ")[0]],
-            [key, views],
-            (len(images.pixels), views, *encoder.shapes[layer]),
-            np.float16,
-        )
-        for layer in encoder.layers
-    ]
+    seen = f"{network.input_size} {network.mean} {network.std}" + " mirrored" * view
+    return Wanted(
+        "features",
+        [encoder.digest(layer), layer, seen, label, key.split(" ")[0]],
+        key,
+        (len(images.pixels), *encoder.shapes[layer]),
+        np.float16,
+    )
 
 
 def kept_bytes(encoder: Encoder, images: int, mirrored: bool) -> int:

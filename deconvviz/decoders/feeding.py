@@ -20,6 +20,7 @@ from ..training.batches import ahead, epoch_order, on_device, step_seed
 from ..training.processes import Processes
 from ..training.settings import Settings
 from .encoding import Encoder
+from .features import Views
 from .recipes import Recipe
 
 Rows = NDArray[np.int64]
@@ -45,13 +46,13 @@ class Feed:
     Attributes:
         encoder: whose features.
         images: the split.
-        kept: features by layer, (rows, views, ...); None computes them in the step.
+        kept: features by layer; None computes them in the step.
         processes: who shares the batches.
     """
 
     encoder: Encoder
     images: LabelledImages
-    kept: Mapping[str, NDArray[np.float16]] | None
+    kept: Mapping[str, Views] | None
     processes: Processes
 
     def epoch(self, recipe: Recipe, number: int, layers: Sequence[str]) -> Iterator[Batch]:
@@ -102,7 +103,8 @@ class Feed:
         pixels[mirrored] = pixels[mirrored].flip(2)
         kept = {} if self.kept is None else {layer: self.kept[layer] for layer in layers}
         features = {
-            layer: on_device(torch.from_numpy(values[rows, views]), device) for layer, values in kept.items()
+            layer: on_device(torch.from_numpy(_chosen(arrays, rows, views)), device)
+            for layer, arrays in kept.items()
         }
         return on_device(pixels, device), features
 
@@ -119,3 +121,11 @@ class Feed:
     def _normalised(self, pixels: Tensor) -> Tensor:
         network = self.encoder.network
         return normalised(pixels, network.mean, network.std, channels_last=False)
+
+
+def _chosen(arrays: Views, rows: Rows, views: Rows) -> NDArray[np.float16]:
+    """Of each row the drawn view."""
+    chosen: NDArray[np.float16] = arrays[0][rows]
+    for view, array in enumerate(arrays[1:], 1):
+        chosen[views == view] = array[rows[views == view]]
+    return chosen

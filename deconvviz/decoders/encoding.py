@@ -10,7 +10,7 @@ weights as they are.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from typing import Any
@@ -100,23 +100,29 @@ class Encoder:
         images = normalised(pixels.to(self.device), network.mean, network.std, channels_last=False)
         return resized(images, network.input_size)
 
-    def __call__(self, images: Tensor) -> dict[str, Tensor]:
-        """The features of (N, 3, S, S) normalised images, by layer; without gradients."""
-        with torch.no_grad():
-            return self.features(images)
+    def __call__(self, images: Tensor, layers: Sequence[str] | None = None) -> dict[str, Tensor]:
+        """The features of (N, 3, S, S) normalised images, by layer; without gradients.
 
-    def features(self, images: Tensor) -> dict[str, Tensor]:
+        Args:
+            images: as `see` gives them.
+            layers: which of its layers; None for all.
+        """
+        with torch.no_grad():
+            return self.features(images, layers)
+
+    def features(self, images: Tensor, layers: Sequence[str] | None = None) -> dict[str, Tensor]:
         """The same, with gradients towards the images where those want them, never towards the weights."""
+        paths = self._paths if layers is None else {layer: self._paths[layer] for layer in layers}
         found: dict[str, Tensor] = {}
-        with self._watching(found), _fixed(self.network.module), suppress(SeenEnough):
+        with self._watching(paths, found), _fixed(self.network.module), suppress(SeenEnough):
             self.network.module(images)
-        missing = [layer for layer in self._paths if layer not in found]
+        missing = [layer for layer in paths if layer not in found]
         if missing:
             raise LayerError(f"the forward pass never reaches '{missing[0]}'")
-        return {layer: found[layer] for layer in self._paths}
+        return {layer: found[layer] for layer in paths}
 
     @contextmanager
-    def _watching(self, found: dict[str, Tensor]) -> Iterator[None]:
+    def _watching(self, paths: Mapping[str, str], found: dict[str, Tensor]) -> Iterator[None]:
         def keep(layer: str) -> Any:
             def hook(_module: nn.Module, _args: Any, output: Any) -> None:
                 if layer in found:
@@ -126,13 +132,13 @@ class Encoder:
                     raise LayerError(f"'{layer}' gives {what}; decoders invert maps or vectors")
                 self._called.setdefault(layer, list(self._calls))
                 found[layer] = output.clone()  # a rectifier that follows may work in place
-                if len(found) == len(self._paths):
+                if len(found) == len(paths):
                     raise SeenEnough
 
             return hook
 
         with ExitStack() as undo:
-            for layer, path in self._paths.items():
+            for layer, path in paths.items():
                 module = self.network.module.get_submodule(path)
                 undo.callback(module.register_forward_hook(keep(layer)).remove)
             yield
@@ -162,5 +168,7 @@ def shown_as(network: Network, side: int, mean: Sequence[float], std: Sequence[f
     """
     if (network.input_size, network.mean, network.std) == (side, tuple(mean), tuple(std)):
         return network
-    scaled = preset(True, side, mean=tuple(mean), std=tuple(std))
+    whole: int = network.preset.resize_size[0]  # type: ignore[attr-defined]  # torchvision's preset, untyped
+    size = round(side * whole / network.input_size)  # of the photograph, which is cropped to `side`
+    scaled = preset(True, side, mean=tuple(mean), std=tuple(std), resize_size=size)
     return replace(network, preset=scaled)

@@ -121,7 +121,7 @@ def evaluate_decoders(
             for number, decoder in enumerate(decoders):
                 own = features[decoder.layer]
                 ours = resized(decoder.reconstruct(own), seen.shape[-1]).clamp(0, 1)
-                again = encoder(_shown(encoder, ours))[decoder.layer]
+                again = encoder(_shown(encoder, ours), [decoder.layer])[decoder.layer]
                 found[number].append(dict(_errors(originals, ours, own, again, lpips)))
                 if survives:
                     kept[number].append(small(ours[chosen]).cpu())

@@ -76,19 +76,19 @@ class Feed:
         fetched = ahead(lambda part: self._fetch(*part, layers), drawn)
         for step, (pixels, features) in enumerate(fetched, (number - 1) * count):
             if not moved:
-                yield self._batch(pixels, features)
+                yield self._batch(pixels, features, layers)
                 continue
             settings = Settings(crop=recipe.crop, smallest_crop=recipe.smallest_crop, flip=recipe.flip)
             generator = torch.Generator().manual_seed(step_seed(recipe.seed, step, 1))
             side = pixels.shape[1]
             maps = affine_draws(size, settings, generator, side)[share]
-            yield self._encoded(augmented(self._normalised(pixels), maps, side))
+            yield self._encoded(augmented(self._normalised(pixels), maps, side), layers)
 
     def plain(self, rows: Rows, layers: Sequence[str], size: int = 50) -> Iterator[Batch]:
         """Images as they are, in the order of `rows`."""
         parts = [rows[i : i + size] for i in range(0, len(rows), size)]
         for pixels, features in ahead(lambda part: self._fetch(part, np.zeros_like(part), layers), parts):
-            yield self._batch(pixels, features)
+            yield self._batch(pixels, features, layers)
 
     def target(self, images: Tensor, side: int) -> Tensor:
         """What a decoder shall predict: images as the encoder saw them, at the decoder's own size."""
@@ -108,15 +108,17 @@ class Feed:
         }
         return on_device(pixels, device), features
 
-    def _batch(self, pixels: Tensor, features: Mapping[str, Tensor]) -> Batch:
+    def _batch(self, pixels: Tensor, features: Mapping[str, Tensor], layers: Sequence[str]) -> Batch:
         images = self._normalised(pixels)
         if self.kept is None:
-            return self._encoded(images)
+            return self._encoded(images, layers)
         return Batch(images, {layer: values.float() for layer, values in features.items()})
 
-    def _encoded(self, images: Tensor) -> Batch:
+    def _encoded(self, images: Tensor, layers: Sequence[str]) -> Batch:
+        if not layers:
+            return Batch(images, {})
         seen = resized(images, self.encoder.network.input_size)
-        return Batch(images, self.encoder(seen.contiguous()))
+        return Batch(images, self.encoder(seen.contiguous(), layers))
 
     def _normalised(self, pixels: Tensor) -> Tensor:
         network = self.encoder.network

@@ -74,7 +74,7 @@ def _pair(
     encoder: Encoder, decoder: Decoder, images: LabelledImages, rows: NDArray[np.int64]
 ) -> tuple[Tensor, Tensor]:
     seen = encoder.see(torch.from_numpy(images.pixels[rows]))
-    made = at_input_size(encoder, decoder, encoder(seen)[decoder.layer])
+    made = at_input_size(encoder, decoder, encoder(seen, [decoder.layer])[decoder.layer])
     return encoder.network.pixels(seen).cpu(), made.cpu()
 
 

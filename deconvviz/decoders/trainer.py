@@ -172,7 +172,8 @@ class LayerTrainer:
 
     def _feature_error(self, images: Tensor, features: Tensor) -> Tensor:
         encoder = self._feed.encoder
-        found = encoder.features(resized(images, self.facts.input_size))[self.facts.layer]
+        layer = self.facts.layer
+        found = encoder.features(resized(images, self.facts.input_size), [layer])[layer]
         return (found - features).square().sum() / features.square().sum().clamp_min(1e-12)
 
     def _laid_out(self, features: Tensor) -> Tensor:

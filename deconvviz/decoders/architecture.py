@@ -29,9 +29,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  # torch's own name for it
 
 from ..errors import LayerError
+from .linear import LinearStart
 from .recipes import Recipe
 from .upconvolution import SubPixel, UpConvolution
 
+_FULL_GRID = 16  # up to this side the residual family's maps have their full number; beyond, fewer
 _GRID = 4  # the side of the maps that a vector is reshaped to
 
 
@@ -105,7 +107,8 @@ def _residual(recipe: Recipe, shape: Sequence[int], target: int) -> nn.Module:
     size = shape[1] if len(shape) == 3 else _GRID
     doublings = max(0, round(math.log2(target / size)))
     grid = math.ceil(target / 2**doublings)
-    widths = [recipe.width, *recipe.up_widths[max(0, len(recipe.up_widths) - doublings) :]]
+    trunk = recipe.width if grid <= _FULL_GRID else max(8, round(recipe.width * _FULL_GRID / grid))
+    widths = [trunk, *recipe.up_widths[max(0, len(recipe.up_widths) - doublings) :]]
     while len(widths) <= doublings:
         widths.insert(0, widths[0])
     layers: OrderedDict[str, nn.Module] = OrderedDict(scale=Scale(shape[0]))
@@ -136,7 +139,12 @@ def _residual(recipe: Recipe, shape: Sequence[int], target: int) -> nn.Module:
     layers["image"] = nn.Conv2d(widths[-1], 3, 3, padding=1)
     if grid * 2**doublings != target:
         layers["resize"] = Resize(target)
-    return nn.Sequential(layers)
+    if not (recipe.linear and len(shape) == 1):
+        return nn.Sequential(layers)
+    with torch.no_grad():
+        for parameter in layers["image"].parameters():
+            parameter.zero_()  # nothing is added to the linear image at first
+    return LinearStart(nn.Sequential(layers), shape[0], target)
 
 
 def _drawn(layer: nn.Module, slope: float) -> nn.Module:

@@ -24,6 +24,7 @@ from .features import Views
 from .recipes import Recipe
 
 Rows = NDArray[np.int64]
+_BATCH = 50  # images a step where nothing is trained
 
 
 @dataclass(frozen=True)
@@ -84,10 +85,12 @@ class Feed:
             maps = affine_draws(size, settings, generator, side)[share]
             yield self._encoded(augmented(self._normalised(pixels), maps, side), layers)
 
-    def plain(self, rows: Rows, layers: Sequence[str], size: int = 50) -> Iterator[Batch]:
-        """Images as they are, in the order of `rows`."""
-        parts = [rows[i : i + size] for i in range(0, len(rows), size)]
-        for pixels, features in ahead(lambda part: self._fetch(part, np.zeros_like(part), layers), parts):
+    def plain(self, rows: Rows, layers: Sequence[str], view: int = 0) -> Iterator[Batch]:
+        """Images as they are, or mirrored where `view` is 1, in the order of `rows`."""
+        parts = [rows[i : i + _BATCH] for i in range(0, len(rows), _BATCH)]
+        for pixels, features in ahead(
+            lambda part: self._fetch(part, np.full_like(part, view), layers), parts
+        ):
             yield self._batch(pixels, features, layers)
 
     def target(self, images: Tensor, side: int) -> Tensor:

@@ -68,7 +68,9 @@ class LayerRun:
         if resume and (self.folder / LAST_FILE).exists():
             last = self.folder / LAST_FILE
             self.rows = load_state(last, self.trainer.kept, self.trainer.optimiser)["rows"]
-        elif processes.first:
+            return
+        self.trainer.measure()
+        if processes.first:
             for name in (*_OF_A_RUN, *REPORTS):
                 with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                     path = self.folder / name

@@ -53,7 +53,7 @@ class Recipe:
         layers: what is trained where no layer is named.
         family: ``plain`` or ``residual``, see `architecture`.
         convolutions: 3x3 convolutions (plain) or residual blocks (residual) before the up-sampling.
-        width: their maps.
+        width: their maps; in the residual family for sides of up to 16, beyond that in proportion fewer.
         fully_connected: fully connected layers for a vector.
         fc_width: units of those but the last.
         up_widths: maps after each up-sampling; the last ones are taken where fewer are needed. The plain
@@ -61,6 +61,7 @@ class Recipe:
         up_convolutions: how many, int or table; None for as many as fit.
         slope: of the leaky rectifiers.
         norm: group norms in residual blocks.
+        linear: start decoders of vectors from the best linear one, see `linear`; residual family.
         dropout: of the features, in [0, 1); residual family.
         output: side of the predicted images in pixels; 0 for what the up-convolutions give (plain) or the
             encoder's input size (residual); -1 for the data's own, where that is smaller than the input.
@@ -105,6 +106,7 @@ class Recipe:
     up_convolutions: int | Mapping[str, int] | None = None
     slope: float = 0.2
     norm: bool = False
+    linear: bool = False
     dropout: float = 0.0
     output: int = 0
     input_size: int | None = None

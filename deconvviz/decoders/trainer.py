@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  # torch's own name for it
 from torch.nn.parallel import DistributedDataParallel
 
+from ..metrics import evenly_spaced
 from ..training.augment import resized
 from ..training.batches import step_seed
 from ..training.processes import Processes
@@ -27,8 +28,10 @@ from ..training.trainer import autocast
 from .architecture import Scale
 from .decoder import DecoderFacts, in_pixels
 from .feeding import Batch, Feed
+from .linear import LinearStart
 from .recipes import Recipe
 
+_SCALED, _SOLVED = 256, 20_000  # images that the scale, and the linear start, are taken from
 _WARM = 10  # steps: an average that has seen fewer than ten times its length forgets faster
 
 
@@ -54,7 +57,7 @@ class LayerTrainer:
         processes: Processes,
         compiled: bool = False,
     ) -> None:
-        """Draws the decoder and measures the scale of its features.
+        """Draws the decoder.
 
         Args:
             facts: what it inverts.
@@ -70,20 +73,16 @@ class LayerTrainer:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(step_seed(recipe.seed, 0, 2))
             self.module = facts.network()
-        few = next(feed.plain(feed.images.rows[:256], [facts.layer], 256)).features[facts.layer]
-        for part in self.module.modules():
-            if isinstance(part, Scale):
-                part.measure(few.cpu())
         if recipe.channels_last:
             self.module.to(memory_format=torch.channels_last)
         self.module.to(device)
         with torch.inference_mode():
-            self.side = int(self.module.eval()(few[:1]).shape[-1])
+            self.side = int(self.module.eval()(torch.zeros(1, *facts.shape, device=device)).shape[-1])
         self.average = copy.deepcopy(self.module) if recipe.average else self.module
         self._step: nn.Module = self.module
         if processes.count > 1:
             ids = [device.index] if device.type == "cuda" else None
-            self._step = DistributedDataParallel(self.module, device_ids=ids)
+            self._step = DistributedDataParallel(self.module, device_ids=ids, broadcast_buffers=False)
         if compiled:
             self._step = cast(nn.Module, torch.compile(self._step))
         trained = [p for p in self.module.parameters() if p.requires_grad]
@@ -94,6 +93,23 @@ class LayerTrainer:
         ]
         kind = torch.optim.AdamW if recipe.optimiser == "adamw" else torch.optim.Adam
         self.optimiser = kind(groups, lr=recipe.lr, betas=(recipe.betas[0], recipe.betas[1]))
+
+    def measure(self) -> None:
+        """Takes from the training images what is not trained: the scale of the features, the linear start."""
+        feed, layer = self._feed, self.facts.layer
+        rows = feed.images.rows[evenly_spaced(len(feed.images), _SCALED)]
+        few = torch.cat([batch.features[layer].cpu() for batch in feed.plain(rows, [layer])])
+        for part in self.module.modules():
+            if isinstance(part, Scale):
+                part.measure(few)
+        if isinstance(self.module, LinearStart):
+            rows = feed.images.rows[evenly_spaced(len(feed.images), _SOLVED)]
+            self.module.solve(
+                (batch.features[layer], feed.target(batch.images, self.side))
+                for view in range(2 if self._recipe.flip else 1)
+                for batch in feed.plain(rows, [layer], view=view)
+            )
+        self.average.load_state_dict(self.module.state_dict())
 
     @property
     def kept(self) -> nn.Module:

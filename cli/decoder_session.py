@@ -12,7 +12,8 @@ import click
 from .session import Session, open_session
 
 if TYPE_CHECKING:
-    from deconvviz.decoders import Decoder, Encoder
+    from deconvviz.decoders.decoder import Decoder
+    from deconvviz.decoders.encoding import Encoder
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -50,8 +51,8 @@ def opened_decoders(
     Raises:
         WeightsError: there is no decoder, or it belongs to another network, layer or weights.
     """
-    from deconvviz.decoders import Encoder, decoder_folders, load_decoder
-    from deconvviz.decoders.encoding import shown_as
+    from deconvviz.decoders.decoder import decoder_folders, load_decoder
+    from deconvviz.decoders.encoding import Encoder, shown_as
 
     from .session import place_of
 

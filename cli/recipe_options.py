@@ -7,8 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from deconvviz.training.schedules import SCHEDULES
-from deconvviz.training.settings import CROPS, PRECISIONS
+from deconvviz.decoders.recipe_fields import CHOICES
 
 from .options import together
 
@@ -68,7 +67,7 @@ def recipe_options() -> Callable[[F], F]:
         ),
         _option("--epochs", by_layer, "N|LAYER=N,...", "Passes over the training images."),
         _option("--batch-size", _COUNT, "N", "Images a step, over all processes together."),
-        _option("--family", click.Choice(["plain", "residual"]), None, "Plain up-convolutions, or ours."),
+        _option("--family", click.Choice(CHOICES["family"]), None, "Plain up-convolutions, or ours."),
         _option("--width", _COUNT, "N", "Maps before the up-sampling."),
         _option("--up-widths", numbers(int), "N,N,...", "Maps after each up-sampling."),
         _option("--convolutions", _WHOLE, "N", "Convolutions, or residual blocks, before the up-sampling."),
@@ -86,20 +85,25 @@ def recipe_options() -> Callable[[F], F]:
         ),
         _option("--mean", numbers(float, 3), "R,G,B", "What images are normalised with."),
         _option("--std", numbers(float, 3), "R,G,B", "Likewise."),
-        _option("--optimiser", click.Choice(["adam", "adamw"]), None, "Decay in the gradient, or apart."),
+        _option("--optimiser", click.Choice(CHOICES["optimiser"]), None, "Decay in the gradient, or apart."),
         _option("--lr", _POSITIVE, "RATE", "The highest learning rate."),
         _option("--betas", numbers(float, 2), "X,X", "Of Adam."),
         _option("--weight-decay", _NOT_NEGATIVE, "X", "On weights, not on biases and norms."),
-        _option("--schedule", click.Choice(SCHEDULES), None, "How the learning rate goes."),
+        _option("--schedule", click.Choice(CHOICES["schedule"]), None, "How the learning rate goes."),
         _option("--warmup", _SHARE, "SHARE", "Of the steps, over which one-cycle rises."),
         _option("--step-epochs", _COUNT, "N", "Epochs between two drops of the step schedule."),
         _option("--gamma", _POSITIVE, "X", "What a drop of the step schedule multiplies the rate by."),
         _option("--clip", _NOT_NEGATIVE, "X", "Cut the gradient's norm to this; 0 never."),
         _option("--average", _SHARE, "X", "Decay of the running average of the weights; 0 for none."),
-        _option("--loss", click.Choice(["mse", "l1"]), None, "Over normalised pixels."),
+        _option("--loss", click.Choice(CHOICES["loss"]), None, "Over normalised pixels."),
         _option("--feature-weight", _NOT_NEGATIVE, "X", "Of the re-encoded reconstruction's error (slow)."),
         _option("--flip/--no-flip", None, None, "Mirror every second training image."),
-        _option("--crop", click.Choice(CROPS), None, "Train on parts of images, moved ones, or as they are."),
+        _option(
+            "--crop",
+            click.Choice(CHOICES["crop"]),
+            None,
+            "Train on parts of images, moved ones, or as they are.",
+        ),
         _option(
             "--smallest-crop", click.FloatRange(0, 1, min_open=True), "SHARE", "Of the area, for resized."
         ),
@@ -109,7 +113,12 @@ def recipe_options() -> Callable[[F], F]:
             "SHARE",
             "Hold out this share of each class.",
         ),
-        _option("--precision", click.Choice(PRECISIONS), None, "Mixed precision is auto where it is native."),
+        _option(
+            "--precision",
+            click.Choice(CHOICES["precision"]),
+            None,
+            "Mixed precision is auto where it is native.",
+        ),
         _option("--channels-last/--channels-first", None, None, "Memory layout of maps and weights."),
     )
 

@@ -83,7 +83,7 @@ def train_decoder(
         raise click.UsageError("--resume goes on with a run, --overwrite throws it away: give one of them")
     if resume:
         options, layers = _before(context, options, out, layers)
-    how = _recipe(options, resume)
+    how = _recipe(options, given_options(context), resume)
     layers = layers or how.layers
     if not layers:
         raise click.UsageError("this recipe names no layers: say --layer")
@@ -169,7 +169,9 @@ def _before(
     runs = [found for layer in there if (found := earlier(out / layer)) is not None]
     if not runs:
         raise TrainingError(f"{out} holds no run to resume; leave --resume away")
-    merged = [run.merged(options, given_options(context)) for run in runs]
+    # auto is whatever it turned out to mean then
+    given = {name for name in given_options(context) if options.get(name, "auto") != "auto"}
+    merged = [run.merged(options, given) for run in runs]
     for run, other in zip(runs, merged, strict=True):
         if other != merged[0]:
             raise TrainingError(
@@ -179,18 +181,18 @@ def _before(
     return merged[0], there
 
 
-def _recipe(options: dict[str, Any], resume: bool) -> Recipe:
+def _recipe(options: dict[str, Any], stated: set[str], resume: bool) -> Recipe:
     """The recipe with the options that were given in place of its fields; and its data options put in."""
     from dataclasses import fields
 
     from deconvviz.decoders.recipes import Recipe, from_fields, recipe
 
     names = [f.name for f in fields(Recipe)]
-    given = {name: options[name] for name in names if options.get(name) is not None}
+    given = {name: options[name] for name in names if name in stated and name in options}
     if resume:  # every field stands in the run's record
         return from_fields({name: options[name] for name in names if name in options}, options["recipe"])
     if options["only"]:
-        given["classes"] = None
+        given.setdefault("classes", None)
     how = recipe(options["recipe"], **given)
     options["classes"], options["val_per_class"] = how.classes, how.val_per_class
     return how

@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 
     from .data.datasets import DataSet, open_data
     from .data.images import open_photo, read_image
-    from .decoders import Decoder, Encoder, Recipe, load_decoder, recipe
+    from .decoders.decoder import Decoder, load_decoder
+    from .decoders.encoding import Encoder
     from .decoders.evaluating import evaluate_decoders
+    from .decoders.recipes import Recipe, recipe
     from .decoders.training import train_decoders
     from .deconvnet import (
         ContrastNormalisation,
@@ -53,19 +55,19 @@ if TYPE_CHECKING:
 
 _HOME = {
     "DataSet": "data.datasets",
-    "Decoder": "decoders",
-    "Encoder": "decoders",
+    "Decoder": "decoders.decoder",
+    "Encoder": "decoders.encoding",
     "Network": "models",
-    "Recipe": "decoders",
+    "Recipe": "decoders.recipes",
     "Settings": "training.settings",
     "evaluate_decoders": "decoders.evaluating",
-    "load_decoder": "decoders",
+    "load_decoder": "decoders.decoder",
     "load_model": "models",
     "open_data": "data.datasets",
     "open_photo": "data.images",
     "predict": "training.predicting",
     "read_image": "data.images",
-    "recipe": "decoders",
+    "recipe": "decoders.recipes",
     "train_classifier": "training.classifier",
     "train_decoders": "decoders.training",
 }  # everything else lives in deconvnet

@@ -5,18 +5,3 @@ unit fire, a decoder shows the average of all images that a layer cannot tell fr
 
 Source: Dosovitskiy & Brox, "Inverting Visual Representations with Convolutional Networks", arXiv 1506.02753.
 """
-
-from .decoder import Decoder, DecoderFacts, decoder_folders, load_decoder
-from .encoding import Encoder
-from .recipes import DEFAULT_RECIPE, Recipe, recipe
-
-__all__ = [
-    "DEFAULT_RECIPE",
-    "Decoder",
-    "DecoderFacts",
-    "Encoder",
-    "Recipe",
-    "decoder_folders",
-    "load_decoder",
-    "recipe",
-]

@@ -107,7 +107,7 @@ def _residual(recipe: Recipe, shape: Sequence[int], target: int) -> nn.Module:
     size = shape[1] if len(shape) == 3 else _GRID
     doublings = max(0, round(math.log2(target / size)))
     grid = math.ceil(target / 2**doublings)
-    trunk = recipe.width if grid <= _FULL_GRID else max(8, round(recipe.width * _FULL_GRID / grid))
+    trunk = recipe.width if grid <= _FULL_GRID else max(16, round(recipe.width * _FULL_GRID / grid))
     widths = [trunk, *recipe.up_widths[max(0, len(recipe.up_widths) - doublings) :]]
     while len(widths) <= doublings:
         widths.insert(0, widths[0])

@@ -11,6 +11,7 @@ from typing import Any
 
 from torch import Tensor
 
+from ..errors import TrainingError
 from ..models.trained import BEST_FILE, RUN_FILE
 from ..runs import manifest, write_json
 from ..training.checkpoint import load_state, save_state
@@ -64,10 +65,26 @@ class LayerRun:
         return len(self.rows) >= self.trainer.epochs
 
     def begin(self, resume: bool, recipe: Recipe, facts: Mapping[str, Any], processes: Processes) -> None:
-        """Goes on, or starts: its record, and nothing left of an earlier one."""
-        if resume and (self.folder / LAST_FILE).exists():
-            last = self.folder / LAST_FILE
-            self.rows = load_state(last, self.trainer.kept, self.trainer.optimiser)["rows"]
+        """Goes on, or starts: its record, and nothing left of an earlier one.
+
+        Args:
+            resume: go on where there is a checkpoint.
+            recipe: as it was asked for.
+            facts: what else to record.
+            processes: the first writes.
+
+        Raises:
+            TrainingError: the checkpoint is damaged, or of an encoder with other weights.
+        """
+        last, trainer = self.folder / LAST_FILE, self.trainer
+        if resume and last.exists():
+            known = load_state(last, trainer.kept, trainer.optimiser)
+            if known.get("encoder") != trainer.facts.encoder:
+                raise TrainingError(
+                    f"{self.folder} was started on other weights of {trainer.facts.model} than those given "
+                    "now; name its own with --weights, or start anew with --overwrite"
+                )
+            self.rows = known["rows"]
             return
         self.trainer.measure()
         if processes.first:
@@ -116,5 +133,6 @@ class LayerRun:
         reached = {name: row[name] for name in ("epoch", "val_mse", "val_error", "val_psnr")}
         if row is best_row(self.rows):
             save_decoder(self.folder / BEST_FILE, self.trainer.facts, self.trainer.average, reached)
-        save_state(self.folder / LAST_FILE, self.trainer.kept, self.trainer.optimiser, {"rows": self.rows})
+        known = {"rows": self.rows, "encoder": self.trainer.facts.encoder}
+        save_state(self.folder / LAST_FILE, self.trainer.kept, self.trainer.optimiser, known)
         write_history(self.folder / HISTORY_FILE, self.rows)

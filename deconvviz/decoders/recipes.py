@@ -12,30 +12,15 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_type_hints
 
 from ..errors import TrainingError, nearest
-from ..training.schedules import SCHEDULES
-from ..training.settings import CROPS, PRECISIONS
+from .recipe_fields import complaint
 
-FAMILIES = ("plain", "residual")
-OPTIMISERS = ("adam", "adamw")
-CHOICES = {
-    "crop": CROPS,
-    "family": FAMILIES,
-    "optimiser": OPTIMISERS,
-    "schedule": SCHEDULES,
-    "precision": PRECISIONS,
-    "loss": ("mse", "l1"),
-}
-"""The fields that take one of a few words."""
-_SHARES = ("slope", "dropout", "warmup", "average", "betas")
-_COUNTS = ("epochs", "batch_size", "width", "fc_width", "fully_connected", "up_widths", "step_epochs")
-_ABOVE_ZERO = ("lr", "gamma", "std", "smallest_crop", "val_share")
 DEFAULT_RECIPE = "best"
 _EVERY = "other"  # of a setting that differs by layer: what holds for the layers it does not name
 
@@ -207,57 +192,11 @@ def changed(base: Recipe, content: Mapping[str, Any], label: str) -> Recipe:
     """
     kinds = get_type_hints(Recipe)
     values: dict[str, Any] = {}
-    for name, value in content.items():
+    for name, given in content.items():
         if name not in kinds:
             raise TrainingError(f"recipe {label}: no field '{name}'; {nearest(name, kinds)}")
-        values[name] = tuple(value) if isinstance(value, list) else value
-        if not _fits(values[name], kinds[name]) or value not in CHOICES.get(name, (value,)):
-            wanted = " or ".join(CHOICES[name]) if name in CHOICES else _worded(name)
-            raise TrainingError(f"recipe {label}: {name} is {value!r}, not {wanted}")
-        range_ = _out_of_range(name, values[name])
-        if range_:
-            raise TrainingError(f"recipe {label}: {name} is {value!r}; {range_}")
+        values[name] = tuple(given) if isinstance(given, list) else given
+        wrong = complaint(name, values[name], kinds[name])
+        if wrong:
+            raise TrainingError(f"recipe {label}: {name} is {given!r}{wrong}")
     return replace(base, **values)
-
-
-def _out_of_range(name: str, value: Any) -> str:
-    """What the numbers of a field must be, where one of them is not."""
-    numbers = (
-        value.values() if isinstance(value, Mapping) else value if isinstance(value, tuple) else (value,)
-    )
-    if value is None or isinstance(value, str | bool) or any(isinstance(n, str) for n in numbers):
-        return ""
-    if name in _SHARES and not all(0 <= n < 1 for n in numbers):
-        return "it lies in [0, 1)"
-    if name in _COUNTS and not all(n >= 1 for n in numbers):
-        return "it is at least 1"
-    if name in _ABOVE_ZERO and not all(n > 0 for n in numbers):
-        return "it is more than 0"
-    if not all(n >= (-1 if name == "output" else 0) for n in numbers):
-        return "it is not negative"
-    counts = {"betas": 2, "mean": 3, "std": 3}
-    return f"these are {counts[name]} numbers" if len(numbers) != counts.get(name, len(numbers)) else ""
-
-
-def _worded(name: str) -> str:
-    kind = next(f.type for f in fields(Recipe) if f.name == name)
-    return str(kind).replace("Mapping[str, int]", "table of ints by layer").replace(" | ", " or ")
-
-
-def _fits(value: Any, kind: Any) -> bool:
-    """Whether a value is of one of a type hint's kinds; whole numbers are numbers too."""
-    for one in get_args(kind) if "|" in str(kind) else (kind,):
-        origin = getattr(one, "__origin__", one)
-        if origin is float:
-            origin = (int, float)
-        if isinstance(value, bool) and origin is not bool:
-            continue
-        if not isinstance(value, origin):
-            continue
-        inner = get_args(one)
-        if origin is tuple and not all(_fits(v, inner[0]) for v in value):
-            continue
-        if isinstance(value, Mapping) and not all(_fits(v, inner[1]) for v in value.values()):
-            continue
-        return True
-    return False

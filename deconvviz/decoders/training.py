@@ -111,6 +111,7 @@ def train_decoders(
         ['pool2']
     """
     processes = processes or Processes(0, 1, torch.device("cpu"))
+    asked = recipe
     recipe = replace(recipe, precision=resolved_precision(recipe.precision, processes.device))
     side = recipe.input_size or network.input_size
     network = shown_as(network, side, recipe.mean or network.mean, recipe.std or network.std)
@@ -130,7 +131,7 @@ def train_decoders(
             runs.append(LayerRun(Path(out) / layer, trainer, _distance(val, trainer.side)))
         told = {"recipe": recipe.about, "data": data.facts, "class_ids": list(data.ids), **(facts or {})}
         for run in runs:
-            run.begin(resume, recipe, told, processes)
+            run.begin(resume, asked, told, processes)
         processes.wait()
         _go(runs, recipe, train, val, steps, progress, after_epoch)
     return [Outcome(run.layer, run.rows, run.trainer.parameters) for run in runs]

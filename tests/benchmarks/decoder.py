@@ -29,9 +29,11 @@ from torchvision import datasets, transforms
 
 from deconvviz.data.cache import processors
 from deconvviz.data.datasets import DataSet, open_data
-from deconvviz.decoders import DecoderFacts, Encoder, Recipe, recipe
+from deconvviz.decoders.decoder import DecoderFacts
+from deconvviz.decoders.encoding import Encoder
 from deconvviz.decoders.features import kept_features
 from deconvviz.decoders.feeding import Feed
+from deconvviz.decoders.recipes import Recipe, recipe
 from deconvviz.decoders.trainer import LayerTrainer
 from deconvviz.models import Network, load_model
 from deconvviz.training.augment import resized

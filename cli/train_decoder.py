@@ -87,6 +87,12 @@ def train_decoder(
     layers = layers or how.layers
     if not layers:
         raise click.UsageError("this recipe names no layers: say --layer")
+    for name in ("epochs", "up_convolutions"):
+        strange = set(options[name] if isinstance(options[name], dict) else ()) - {*layers, "other"}
+        if strange and name in given_options(context):
+            raise click.UsageError(
+                f"--{name.replace('_', '-')}: '{min(strange)}' is none of the layers: {', '.join(layers)}"
+            )
     with joined(place_of(device)) as processes:
         if not processes.first_here:
             processes.wait()  # the first of each machine decodes the images, the others then find them
@@ -193,6 +199,8 @@ def _recipe(options: dict[str, Any], stated: set[str], resume: bool) -> Recipe:
         return from_fields({name: options[name] for name in names if name in options}, options["recipe"])
     if options["only"]:
         given.setdefault("classes", None)
+    if "val_share" in given:
+        given.setdefault("val_per_class", None)
     how = recipe(options["recipe"], **given)
     options["classes"], options["val_per_class"] = how.classes, how.val_per_class
     return how

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ from ..runs import manifest, write_json
 from ..training.checkpoint import load_state, save_state
 from ..training.history import Row, write_history
 from ..training.processes import Processes
+from ..training.settings import differences
 from ..training.trainer import check_loss
 from .decoder import save_decoder
 from .recipes import Recipe
@@ -74,11 +76,21 @@ class LayerRun:
             processes: the first writes.
 
         Raises:
-            TrainingError: the checkpoint is damaged, or of an encoder with other weights.
+            TrainingError: the checkpoint is damaged, or of other settings or an encoder with other weights.
         """
+        if processes.first:
+            for stray in self.folder.glob(".*.safetensors"):  # of a process that was killed while writing
+                stray.unlink()
         last, trainer = self.folder / LAST_FILE, self.trainer
         if resume and last.exists():
             known = load_state(last, trainer.kept, trainer.optimiser)
+            now = json.loads(json.dumps(trainer.facts.recipe))
+            differs = differences(known.get("recipe", {}), now)
+            if differs:
+                raise TrainingError(
+                    f"{self.folder} was started with other settings: {differs}; resume with the same, or "
+                    "start anew with --overwrite"
+                )
             if known.get("encoder") != trainer.facts.encoder:
                 raise TrainingError(
                     f"{self.folder} was started on other weights of {trainer.facts.model} than those given "
@@ -133,6 +145,7 @@ class LayerRun:
         reached = {name: row[name] for name in ("epoch", "val_mse", "val_error", "val_psnr")}
         if row is best_row(self.rows):
             save_decoder(self.folder / BEST_FILE, self.trainer.facts, self.trainer.average, reached)
-        known = {"rows": self.rows, "encoder": self.trainer.facts.encoder}
+        facts = self.trainer.facts
+        known = {"rows": self.rows, "encoder": facts.encoder, "recipe": facts.recipe}
         save_state(self.folder / LAST_FILE, self.trainer.kept, self.trainer.optimiser, known)
         write_history(self.folder / HISTORY_FILE, self.rows)

@@ -82,7 +82,7 @@ class LayerTrainer:
         self._step: nn.Module = self.module
         if processes.count > 1:
             ids = [device.index] if device.type == "cuda" else None
-            self._step = DistributedDataParallel(self.module, device_ids=ids, broadcast_buffers=False)
+            self._step = DistributedDataParallel(self.module, device_ids=ids)
         if compiled:
             self._step = cast(nn.Module, torch.compile(self._step))
         trained = [p for p in self.module.parameters() if p.requires_grad]

@@ -193,3 +193,37 @@ def test_auto_is_dead_leaves_elsewhere(tmp_path, monkeypatch, no_download):
     monkeypatch.setattr("deconvviz.data.tiny_imagenet.answers", lambda _url: False)
     data = open_data("auto", root=tmp_path, train_per_class=1, val_per_class=1, side=8, progress=False)
     assert (data.name, data.facts["data"]) == ("dead-leaves", "dead-leaves")
+
+
+def test_the_third_split_is_opened_where_it_is_asked_for(photos):
+    for title in ("cats", "dogs"):
+        write_picture(photos / f"test/{title}/00.png", seed=5 + len(title))
+    (photos / "test/dogs/bad.png").write_text("no picture")
+    data = opened(photos, test=True)
+    assert opened(photos).test is None
+    assert [data.test.names[row] for row in data.test.rows] == ["test/cats/00.png", "test/dogs/00.png"]
+    assert data.test.labels[data.test.rows].tolist() == [0, 1]
+    assert data.test.pixels[0].tobytes() == np.asarray(Image.open(photos / "test/cats/00.png")).tobytes()
+    assert (len(data.train), len(data.val)) == (8, 4)
+    assert [reason.split()[0] for reason in data.skipped] == ["test/dogs/bad.png"]
+    assert data.facts["skipped"] == 1
+    assert opened(photos).skipped == ()
+
+
+def test_the_datas_own_validation_images_test_where_others_are_held_out(photos):
+    for words in ({"val_per_class": 1}, {"val_share": 0.25}):
+        data = opened(photos, test=True, **words)
+        assert (len(data.train), len(data.val), len(data.test)) == (6, 2, 4)
+        assert all(name.startswith("val/") for name in data.test.names)
+        assert all(name.startswith("train/") for name in (*data.val.names, *data.train.names))
+    assert opened(photos, test=True).test is None
+
+
+def test_a_share_is_held_out(tmp_path, cache):
+    folder = class_folders(tmp_path / "photos", {"cats": 10, "dogs": 5})
+    data = opened(folder, val_share=0.4)
+    assert np.bincount(data.val.labels).tolist() == [4, 2]
+    assert np.bincount(data.train.labels).tolist() == [6, 3]
+    again = opened(folder, val_share=0.4)
+    assert again.val.names == data.val.names
+    assert opened(folder, val_share=0.4, seed=1).val.names != data.val.names

@@ -199,3 +199,31 @@ def test_names_that_are_no_utf8(tmp_path, cache):
     folder = class_folders(tmp_path / "photos", {"cats": 3, "dogs": 3})
     (folder / "cats" / "00.png").rename(folder / "cats" / os.fsdecode(b"caf\xe9.png"))
     assert len(open_data(str(folder), val_per_class=1, progress=False).train) == 4
+
+
+@KINDS
+@pytest.mark.parametrize("split", ["val", "valid", "validation"])
+def test_test_beside_val_is_a_third_split(tmp_path, kind, split):
+    counts = {"train/cats": 2, "train/dogs": 1, "train/owls": 1, f"{split}/dogs": 1, "test/owls": 2}
+    found = listed(class_folders(tmp_path / "photos", counts), kind)
+    assert members(found, "val") == {"cats": [], "dogs": [f"{split}/dogs/00.png"], "owls": []}
+    assert members(found, "test") == {
+        "cats": [],
+        "dogs": [],
+        "owls": ["test/owls/00.png", "test/owls/01.png"],
+    }
+    assert not any(name.startswith("test/") for name in (*found.train.names, *found.val.names))
+
+
+def test_test_alone_is_the_validation_split(tmp_path):
+    counts = {"train/cats": 1, "train/dogs": 1, "test/cats": 1}
+    found = listed(class_folders(tmp_path / "photos", counts))
+    assert found.val.names == ("test/cats/00.png",)
+    assert len(found.test) == 0
+
+
+@KINDS
+def test_a_third_split_with_a_class_that_train_lacks(tmp_path, kind):
+    counts = {"train/cats": 1, "train/dogs": 1, "val/cats": 1, "test/owls": 1}
+    folder = class_folders(tmp_path / "photos", counts)
+    assert "test/ has a class 'owls' that train/ lacks" in refused(folder, kind)

@@ -158,3 +158,47 @@ def test_checks_before_training():
 
 def test_a_class_named_twice_counts_once():
     assert listing().named(["cat", "dog", "n0002"]) == listing().named(["cat", "dog"])
+
+
+@pytest.mark.parametrize(
+    ("per_class", "share", "count"), [(20, 0.25, 5), (20, 0.1, 2), (3, 0.01, 1), (9, 0.5, 4)]
+)
+def test_a_share_of_each_class_is_held_out(per_class, share, count):
+    found = listing(per_class, val=3).held_out(None, 0, share)
+    assert counts(found.val) == [count] * 5
+    assert counts(found.train) == [per_class - count] * 5
+    assert set(found.train.names) | set(found.val.names) == set(listing(per_class).train.names)
+    assert agrees(found)
+
+
+def test_a_share_that_leaves_nothing_to_train_on():
+    assert "too few to hold out 2" in said(listing(2).held_out, None, 0, 0.9)
+
+
+def test_what_was_the_datas_own_validation_split_tests_where_others_are_held_out():
+    given = listing(val=3)
+    assert len(given.test) == 0
+    for found in (given.held_out(4, 0), given.held_out(None, 0, 0.2)):
+        assert found.test == given.val
+        assert not {*found.test.names} & {*found.val.names, *found.train.names}
+    assert len(given.held_out(None, 0).test) == 0
+    assert len(listing().held_out(4, 0).test) == 0
+
+
+def test_a_test_split_of_its_own_is_kept():
+    other = replace(listing(val=3), test=listing(val=2).val)
+    assert other.held_out(4, 0).test == other.held_out(None, 0).test == other.test
+    assert other.thinned(5, 0).test == other.test
+
+
+def test_the_test_split_follows_the_classes():
+    other = replace(listing(val=3), test=listing(val=2).val)
+    found = other.named(["dog", "ant"])
+    assert counts(found.test, 2) == [2, 2]
+    assert found.test.names[:2] == ("val/ant/000", "val/ant/001")
+    assert found.test.labels[:2] == (1, 1)
+    drawn = other.drawn(3, 0)
+    assert counts(drawn.test, 3) == [2] * 3
+    assert all(
+        drawn.titles[c] == n.split("/")[1] for n, c in zip(drawn.test.names, drawn.test.labels, strict=True)
+    )

@@ -52,7 +52,7 @@ class Squares:
         images = pixels.permute(0, 3, 1, 2).float() / 255
         return (F.interpolate(images, size=(SIDE, SIDE), mode="bilinear", antialias=True) - MEAN) / STD
 
-    def __call__(self, images):
+    def __call__(self, images, layers=None):
         self.seen.append(len(images))
         return {"squares": images**2, "rows": images.mean(3).flatten(1)}
 
@@ -185,7 +185,7 @@ def test_lpips_is_asked_at_the_encoders_size(images):
 
 def test_a_silent_layer_gives_no_warning(images):
     class Silent(Squares):
-        def __call__(self, images):
+        def __call__(self, images, layers=None):
             return {"squares": torch.zeros(len(images), 4)}
 
     found = evaluated(images, [Faded("squares")], Silent())[0]

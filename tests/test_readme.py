@@ -58,8 +58,8 @@ def test_options_of_one_name_mean_the_same_everywhere():
         for option in options(command):
             if command.name == "train-classifier" and option.opts[0] in ("--model", "--weights", "--out"):
                 continue  # these say what to start from and where the run goes, not what to look at
-            if command.name == "export" and option.opts[0] == "--out":
-                continue  # no figure but a weights file
+            if command.name in ("export", "train-decoder") and option.opts[0] == "--out":
+                continue  # no figure but a weights file, or a run's folder
             if option.opts[0] in (
                 "--model",
                 "--input-size",

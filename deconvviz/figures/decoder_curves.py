@@ -32,27 +32,28 @@ def decoder_curves_figure(rows: Sequence[Mapping[str, Any]], *, title: str, capt
         values = [row[name] for row in rows]
         error.plot(epochs, values, color=colour, lw=1.6, marker=marker, ms=3.5, label=label)
     ratio.plot(epochs, [row["val_psnr"] for row in rows], color=_VAL, lw=1.6, marker=marker, ms=3.5)
-    ratio.annotate(
-        f"{best['val_psnr']:.2f} dB, error {best['val_error']:.3f} at epoch {best['epoch']}",
-        (best["epoch"], best["val_psnr"]),
-        xytext=(0, -16),
-        textcoords="offset points",
-        ha="right" if best["epoch"] > len(rows) / 2 else "left",
+    ratio.plot([best["epoch"]], [best["val_psnr"]], "o", color=_VAL, ms=6)
+    ratio.text(
+        0.97,
+        0.05,
+        f"epoch {best['epoch']}: {best['val_psnr']:.2f} dB, image error {best['val_error']:.3f}",
+        transform=ratio.transAxes,
+        ha="right",
         fontsize=8,
         color=_VAL,
     )
-    error.set_ylabel("normalised image error (1: as far off as another image)")
-    error.yaxis.label.set_size(8.5)
+    error.set_ylabel("normalised image error")
     error.set_ylim(bottom=0)
     error.legend(fontsize=7.5, frameon=False)
     ratio.set_ylabel("validation PSNR, dB")
     low, high = ratio.get_ylim()
-    ratio.set_ylim(low - 0.15 * (high - low), high)
+    ratio.set_ylim(low - 0.2 * (high - low), high + 0.05 * (high - low))
     for panel in (error, ratio):
         panel.set_xlabel("epoch")
         panel.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         panel.grid(color="#e6e6e6", lw=0.6)
         panel.spines[["top", "right"]].set_visible(False)
     figure.text(0.026, 0.92, title, fontsize=12, fontweight="bold", parse_math=False)
-    figure.text(0.026, 0.03, caption, fontsize=7.5, color=FAINT, parse_math=False)
+    foot = " · ".join(filter(None, [caption, "an error of 1 is as far off as another image"]))
+    figure.text(0.026, 0.03, foot, fontsize=7.5, color=FAINT, parse_math=False)
     return figure

@@ -141,14 +141,15 @@ def test_curves_are_the_history(count, best):
         "training, as trained on",
         "validation",
     ]
-    (line,) = ratio.lines
+    line, spot = ratio.lines
     assert list(line.get_ydata()) == [row["val_psnr"] for row in history]
     assert line.get_color() == error.lines[1].get_color() != error.lines[0].get_color()
     (note,) = ratio.texts
-    assert note.get_text() == f"20.00 dB, error 0.500 at epoch {best}"
-    assert note.xy == (best, 20)
+    assert note.get_text() == f"epoch {best}: 20.00 dB, image error 0.500"
+    assert (list(spot.get_xdata()), list(spot.get_ydata())) == ([best], [20])
     assert error.get_ylim()[0] == 0
-    assert {"a $title$", "foot", "validation PSNR, dB"} <= {*texts(figure)}
+    assert {"a $title$", "validation PSNR, dB"} <= {*texts(figure)}
+    assert "foot · an error of 1 is as far off as another image" in texts(figure)
     assert [axes.get_xlabel() for axes in figure.axes] == ["epoch", "epoch"]
     figure.draw_without_rendering()
     assert all(float(tick).is_integer() for axes in figure.axes for tick in axes.get_xticks())
@@ -158,4 +159,4 @@ def test_curves_are_the_history(count, best):
 def test_of_equal_epochs_the_first_is_the_best():
     history = [{**row, "val_error": 0.25} for row in rows(4, 2)]
     (note,) = decoder_curves_figure(history, title="").axes[1].texts
-    assert note.get_text().endswith("error 0.250 at epoch 1")
+    assert note.get_text().startswith("epoch 1: ")

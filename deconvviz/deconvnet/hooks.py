@@ -10,13 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import LayerError, WeightsError
+from ..models.features import SeenEnough
 from .trace import Record
 
 POOLS_WITH_SWITCHES = (nn.MaxPool2d,)
-
-
-class SeenEnough(BaseException):
-    """Ends a forward pass; not an Exception, so that no forward method catches it."""
 
 
 class Recorder:

@@ -23,7 +23,8 @@ from torch import Tensor, nn
 
 from ..errors import LayerError, ModelError, WeightsError
 from ..models import Network, layer_path, split
-from .hooks import Recorder, SeenEnough
+from ..models.features import SeenEnough
+from .hooks import Recorder
 from .trace import Trace
 
 

@@ -26,6 +26,7 @@ LEVELS = {
     "models": 2,
     "data": 3,
     "deconvnet": 3,
+    "gradients": 4,
     "training": 4,
     "decoders": 5,
     "figures": 6,

@@ -156,7 +156,7 @@ def project_trace(
     features = trace.features(layers[0])
     chosen = placed(units, features)
     net = mirror(trace, layers[0], rules)
-    signal, windows = _seeds(chosen, features, seed, source)
+    signal, windows = seeds(chosen, features, seed, source)
     with torch.no_grad():
         if windowed:
             pieces = net.descend(signal, windows, BATCH_BYTES)
@@ -177,7 +177,7 @@ def project_trace(
     )
 
 
-def _seeds(chosen: list[Unit], features: Tensor, seed: str, source: str) -> tuple[Tensor, Windows]:
+def seeds(chosen: list[Unit], features: Tensor, seed: str, source: str) -> tuple[Tensor, Windows]:
     """The signal to start from and its windows on the layer's maps: one cell a unit, or the whole map."""
     k, channels = len(chosen), features.shape[1]
     images = tuple(u.image for u in chosen)

@@ -1,0 +1,1 @@
+"""Signals that automatic differentiation takes down, in any network: projection, saliency, segmentation."""

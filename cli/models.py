@@ -24,8 +24,10 @@ def models(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(rows, indent=1))
         return
+    widths = {key: max(len(row[key]) for row in rows) for key in ("name", "weights")}
     for row in rows:
-        click.echo(f"{row['name']:<12}  {row['weights']:<14}  {row['about']}")
+        cells = [*(row[key].ljust(width) for key, width in widths.items()), row["about"]]
+        click.echo("  ".join(cells))
     click.echo(
         "package.module:function   your own network: a function without arguments that returns a module"
     )

@@ -8,18 +8,18 @@ does not answer counts as none.
 from __future__ import annotations
 
 import contextlib
+import re
 import threading
 import urllib.request
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from ..errors import ModelError, WeightsError
 from .building import build, builder
 from .catalogue import CATALOGUE
-from .downloads import cached_file, downloaded
+from .downloads import as_built, cached_file, downloaded
 from .weights import read_state
 
 _PATIENCE_S = 3.0
@@ -75,12 +75,17 @@ def answers(url: str, patience: float = _PATIENCE_S) -> bool:
 
 def _fitting(path: Path, lean: bool) -> str:
     """The network of the catalogue whose parameters a file's tensors are."""
-    state: dict[str, Any] = read_state(path)
+    state = read_state(path)
     fits = []
-    for name in CATALOGUE:
+    for name, entry in CATALOGUE.items():
+        tensors = as_built(entry, state)
+        if not all(_numberless(key).startswith(entry.parts) for key in tensors):
+            continue  # to build it, even without values, takes a while
         with torch.device("meta"):
             wanted = build(name, lean=lean).module.state_dict()
-        if all(key in wanted and wanted[key].shape == tensor.shape for key, tensor in state.items()):
+        if all(key in wanted and wanted[key].shape == tensor.shape for key, tensor in tensors.items()):
+            if len(tensors) == len(wanted):
+                return name  # all of it, which no other network is
             fits.append(name)
     if len(fits) == 1:
         return fits[0]
@@ -89,3 +94,7 @@ def _fitting(path: Path, lean: bool) -> str:
     raise ModelError(
         f"{path.name} fits none of the networks that go by a name; say --model package.module:function"
     )
+
+
+def _numberless(name: str) -> str:
+    return re.sub(r"\d+", "#", name)

@@ -12,13 +12,16 @@ import importlib
 import inspect
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import MethodType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from ..errors import ModelError, nearest
 from .catalogue import CATALOGUE, Entry
@@ -72,7 +75,33 @@ def builder(name: str, lean: bool) -> tuple[Callable[..., nn.Module], Any]:
         if entry.file
         else importlib.import_module(f".{name}", __package__)
     )
-    return getattr(source, entry.builder), getattr(source, entry.weights).DEFAULT if entry.weights else None
+    function = partial(_module, entry, getattr(source, entry.builder))
+    return function, getattr(source, entry.weights).DEFAULT if entry.weights else None
+
+
+def _module(entry: Entry, function: Callable[..., nn.Module], **options: Any) -> nn.Module:
+    """A network of the catalogue on torch's default device."""
+    meta = torch.get_default_device().type == "meta"
+    if meta and entry.file in ("models.regnet", "models.convnext"):
+        with torch.device("cpu"):  # they compute with tensors, which on the meta device fails or takes longer
+            return seeded(partial(function, **options), 0).to("meta")
+    with _Undrawn() if meta else nullcontext():
+        module = function(**{**entry.options, **options})
+    if entry.file == "models.mnasnet":  # it loads only a state dict that bears its version, as files need not
+        module._load_from_state_dict = MethodType(nn.Module._load_from_state_dict, module)  # type: ignore[method-assign]
+    return module
+
+
+class _Undrawn(TorchFunctionMode):
+    """Leaves out the drawing of normal values: on the meta device it is for nothing and imports dynamo."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "__name__", "") == "normal_":
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
 
 
 def build(
@@ -126,6 +155,20 @@ def preset(lean: bool, side: int, **settings: Any) -> Callable[[Any], Tensor]:
     settings.setdefault("resize_size", round(side * 256 / 224))
     presets = torchvision_module("transforms._presets", lean)
     made: Callable[[Any], Tensor] = presets.ImageClassification(crop_size=side, **settings)
+    return made
+
+
+def published_preset(weights: Any, side: int) -> Callable[[Any], Tensor]:
+    """The preprocessing that published weights were measured with, for a crop of this side.
+
+    Args:
+        weights: a member of one of torchvision's weights enums.
+        side: of the crop; the photograph is resized in proportion.
+    """
+    own = weights.transforms()
+    made: Callable[[Any], Tensor] = weights.transforms(
+        crop_size=side, resize_size=round(side * own.resize_size[0] / own.crop_size[0])
+    )
     return made
 
 

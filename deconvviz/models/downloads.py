@@ -4,23 +4,52 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ..errors import WeightsError
+from .catalogue import Entry
 
 _PATIENCE_S = 20  # a server that says nothing for so long counts as none
+_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")
+"""The names of DenseNet's published files, from when a module's name could have a dot in it."""
 
 
 def cached_file(weights: Any) -> Path:
     """Where torch's cache has, or would have, the file of torchvision's weights."""
     return Path(torch.hub.get_dir()) / "checkpoints" / str(weights.url).rpartition("/")[2]
+
+
+def published_as(weights: Any, file: Path) -> Any:
+    """Which of a network's published weights a file is, by its name.
+
+    Args:
+        weights: one member of torchvision's weights enum for the network, or None where nothing is published.
+        file: in torch's cache or anywhere else.
+
+    Returns:
+        the member; None for a file of another name.
+    """
+    members: list[Any] = [] if weights is None else [*type(weights).__members__.values()]
+    return next((one for one in members if cached_file(one).name == file.name), None)
+
+
+def as_built(entry: Entry, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A weights file's tensors under the network's own names; those for training only are left out."""
+    kept = {
+        _DENSENET.sub(r"\1\2", name): tensor
+        for name, tensor in state.items()
+        if not name.startswith(entry.training_only)
+    }
+    return kept or dict(state)
 
 
 def downloaded(model: str, weights: Any, progress: bool = True) -> Path:

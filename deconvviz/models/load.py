@@ -17,8 +17,8 @@ import torch
 
 from ..errors import ModelError
 from .auto import chosen
-from .building import Built, build, builder, entry_of, names_of, preset, seeded
-from .downloads import downloaded
+from .building import Built, build, builder, entry_of, names_of, preset, published_preset, seeded
+from .downloads import as_built, downloaded, published_as
 from .embedded import embedded_weights
 from .folding import fold_norms
 from .network import Network, WeightsOrigin
@@ -67,6 +67,7 @@ def load_model(
         return _own(name, weights, seed, input_size, lean)
     entry = entry_of(name)
     function, enum = builder(name, lean)
+    published = None
     if weights == "random":
         module, origin = seeded(function, seed), WeightsOrigin(f"random (seed {seed})")
     elif weights == "default" and name == "mini":
@@ -75,14 +76,14 @@ def load_model(
         path = downloaded(name, enum, progress) if weights == "default" else Path(weights)
         with torch.device("meta"):  # no initialisation: every value comes from the file
             module = function()
-        fit_state(module, read_state(path), path.name, name)
-        origin = WeightsOrigin(path.name, path)
+        fit_state(module, as_built(entry, read_state(path)), path.name, name)
+        origin, published = WeightsOrigin(path.name, path), published_as(enum, path)
     side = input_size or entry.input_size
     whole: dict[str, Any] = {} if entry.file else {"resize_size": side}
     return Network(
         name=name,
         module=module.eval(),
-        preset=preset(lean, side, **whole),
+        preset=published_preset(published, side) if published else preset(lean, side, **whole),
         origin=origin,
         paper_names=names_of(module, entry),
         categories=tuple(enum.meta["categories"]) if enum is not None else (),

@@ -13,6 +13,11 @@ import importlib.util
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
+
+_PACKAGES = ("torchvision", "torchvision.models", "torchvision.ops")
+_ALONE: dict[str, ModuleType] = {}
+"""What was imported alone so far, by name: each file is read once."""
 
 
 def torchvision_module(name: str, lean: bool) -> ModuleType:
@@ -32,16 +37,28 @@ def torchvision_module(name: str, lean: bool) -> ModuleType:
 
 
 def _alone(name: str) -> ModuleType:
-    spec = importlib.util.find_spec("torchvision")
-    if spec is None or spec.origin is None:
-        raise ImportError("torchvision is not installed")
-    root = Path(spec.origin).parent
     try:
-        for package in ("torchvision", "torchvision.models"):
-            shell = ModuleType(package)
-            shell.__path__ = [str(root.joinpath(*package.split(".")[1:]))]
-            sys.modules[package] = shell
+        sys.modules.update(_ALONE or _shells())
         return importlib.import_module(name)
     finally:
         for loaded in [m for m in sys.modules if m.split(".")[0] == "torchvision"]:
-            del sys.modules[loaded]
+            _ALONE[loaded] = sys.modules.pop(loaded)
+
+
+def _shells() -> dict[str, ModuleType]:
+    """The packages without what their ``__init__.py`` imports."""
+    spec = importlib.util.find_spec("torchvision")
+    if spec is None or spec.origin is None:
+        raise ImportError("torchvision is not installed")
+    shells = {name: ModuleType(name) for name in _PACKAGES}
+    for name, shell in shells.items():
+        shell.__path__ = [str(Path(spec.origin).parent.joinpath(*name.split(".")[1:]))]
+    vars(shells["torchvision.ops"])["__getattr__"] = _operator
+    return shells
+
+
+def _operator(name: str) -> Any:
+    """The one class that a model's file takes from the package of operators itself."""
+    if name != "StochasticDepth":
+        raise AttributeError(name)
+    return importlib.import_module("torchvision.ops.stochastic_depth").StochasticDepth

@@ -9,7 +9,7 @@ from torch import nn
 from ..errors import TrainingError, WeightsError
 from ..models.building import Built, build, builder
 from ..models.catalogue import CATALOGUE
-from ..models.downloads import downloaded
+from ..models.downloads import as_built, downloaded
 from ..models.embedded import embedded_weights
 from ..models.trained import trained
 from ..models.weights import read_state
@@ -37,6 +37,8 @@ def started(model: str, classes: int, weights: str, seed: int) -> tuple[Built, s
         return built, ""
     path = _file(model, weights)
     state, wanted = read_state(path), built.module.state_dict()
+    if model in CATALOGUE:
+        state = as_built(CATALOGUE[model], state)
     fitting = {n: t for n, t in state.items() if n in wanted and wanted[n].shape == t.shape}
     if not fitting:
         raise WeightsError(f"{path.name} is of another network: nothing in it fits {model}")

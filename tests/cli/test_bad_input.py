@@ -119,7 +119,7 @@ def test_wrong_usage(folder, words, says):
     ("model", "says"),
     [
         ("alexnett", "no model 'alexnett'; did you mean 'alexnet'"),
-        ("resnet50", "package.module:function"),
+        ("vit_b_16", "package.module:function"),
         ("nowhere:tiny", "cannot import 'nowhere'"),
         ("mynets:huge", "'mynets' has no function 'huge'"),
         ("mynets:NAMES", "'mynets' has no function 'NAMES'"),

@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from deconvviz.models import CATALOGUE
+
 from .support import complaint, invoke
 
 # Krizhevsky's network as torchvision has it: output, receptive field and stride of each named layer.
@@ -140,18 +142,20 @@ def test_models(folder):
     table = invoke("models")
     listed = json.loads(invoke("models", "--json").out)
     assert (table.code, table.err) == (0, "")
-    assert [row["name"] for row in listed][0::9] == ["alexnet", "zfnet"]
-    assert {row["name"] for row in listed} >= {"vgg11", "vgg16_bn", "vgg19", "mobilenet_v2", "mini", "cifar"}
+    assert [row["name"] for row in listed][:12:9] == ["alexnet", "zfnet"]
+    assert {row["name"] for row in listed} >= {"vgg11", "vgg16_bn", "vgg19", "mini", "cifar", "resnet50"}
     *lines, own = table.out.splitlines()
+    assert len({line.index(row["about"]) for line, row in zip(lines, listed, strict=True)}) == 1
     assert "package.module:function" in own
     for line, row in zip(lines, listed, strict=True):
         assert set(row) == {"name", "weights", "about"}
         assert line.split() == f"{row['name']} {row['weights']} {row['about']}".split()
 
 
-def test_every_named_network_has_layers(folder):
-    for row in json.loads(invoke("models", "--json").out):
-        last = layers_json("--model", row["name"])["layers"][-1]
-        assert (last["kind"], last["units"]) == ("Linear", {"mini": 100, "cifar": 10}.get(row["name"], 1000))
-        named = {"mobilenet_v2": None, "cifar": "fc5"}  # the papers have no names for the former's layers
-        assert last["name"] == named.get(row["name"], "fc8")
+@pytest.mark.parametrize("model", {e.file or name: name for name, e in reversed(CATALOGUE.items())}.values())
+def test_every_kind_of_named_network_has_layers(folder, model):
+    last = layers_json("--model", model)["layers"][-1]
+    kind = "AdaptiveAvgPool2d" if model.startswith("squeezenet") else "Linear"
+    assert (last["kind"], last["units"]) == (kind, {"mini": 100, "cifar": 10}.get(model, 1000))
+    named = CATALOGUE[model].blocks is not None  # the papers have no names for the others' layers
+    assert last["name"] == (("fc5" if model == "cifar" else "fc8") if named else None)

@@ -27,6 +27,7 @@ LEVELS = {
     "data": 3,
     "deconvnet": 3,
     "gradients": 4,
+    "preimage": 5,
     "training": 4,
     "decoders": 5,
     "figures": 6,

@@ -16,6 +16,7 @@ from .options import (
     weights_options,
 )
 from .session import SESSION_OPTIONS, announce, for_each_photo, open_session, pictures, targets
+from .units import unit_place
 
 
 @click.command()
@@ -76,6 +77,14 @@ from .session import SESSION_OPTIONS, announce, for_each_photo, open_session, pi
     show_default=True,
     help="Start from the activation's own value, or from one.",
 )
+@click.option(
+    "--engine",
+    type=click.Choice(["auto", "mirror", "autograd"]),
+    default="auto",
+    show_default=True,
+    help="The mirrored network, which serves chains, or automatic differentiation with the rectifiers' rule "
+    "replaced, which serves any network; auto takes the mirror where it can.",
+)
 @click.option("--with-maps", is_flag=True, help="Also draw each unit's whole feature map.")
 @click.option("--each", is_flag=True, help="Also write every patch and projection as its own PNG.")
 @click.option("--arrays", is_flag=True, help="Also write the numbers: NAME.npz.")
@@ -106,7 +115,7 @@ def project(
         deconvviz project cat.jpg --layer conv3 --unit 42 --unit 7,5,6 --rule guided --out guided.pdf
         deconvviz project *.jpg --layer conv2 --layer conv4 --arrays --out results/
     """
-    named = [_parsed(unit) for unit in units]
+    named = [unit_place(unit) for unit in units]
     if named and (topk or by):
         raise click.UsageError("--unit names the units; --topk and --by choose them: give one or the other")
     paths = pictures(images, sample)
@@ -124,6 +133,7 @@ def project(
         strongest,
     )
     from deconvviz.errors import ImageError
+    from deconvviz.gradients.projection import has_mirror, project_by_autograd
 
     from .project_results import Results
 
@@ -141,9 +151,13 @@ def project(
         for layer, target in zip(layers, places[i], strict=True):
             k = topk or min(9, trace.features(layer).shape[1])
             chosen = [Unit(layer, *place) for place in named] or strongest(trace, layer, k, by or "map")
-            projection = project_trace(
-                trace, chosen, rules=rules, seed=settings["seed_value"], source=settings["source"]
-            )
+            engine, how = settings["engine"], {"seed": settings["seed_value"], "source": settings["source"]}
+            if engine == "auto":
+                engine = "mirror" if has_mirror(trace, layer, rules) else "autograd"
+            if engine == "mirror":
+                projection = project_trace(trace, chosen, rules=rules, **how)
+            else:
+                projection = project_by_autograd(session.network, batch, chosen, rules=rules, **how)
             if not named and not bool((projection.activations > 0).any()):
                 raise ImageError(f"{photo.name}: {layer} has no positive activation, nothing to project")
             features = trace.features(layer)[0]
@@ -151,7 +165,8 @@ def project(
                 [features[u.channel] for u in projection.units] if with_maps and features.ndim == 3 else []
             )
             by_what = "unit" if named else by or "map"
-            results = Results(session, photo, batch, layer, projection, by_what, settings, drawn, taken_for)
+            served = {**settings, "engine": engine}
+            results = Results(session, photo, batch, layer, projection, by_what, served, drawn, taken_for)
             announce(results.figure(target.figure))
             if arrays:
                 announce(results.arrays(target.figure.with_suffix(".npz")))
@@ -160,12 +175,3 @@ def project(
             announce(results.manifest(target.figure.with_suffix(".json")))
 
     for_each_photo(paths, work)
-
-
-def _parsed(text: str) -> tuple[int, int | None, int | None]:
-    """``42`` or ``42,6,7`` as channel, row and column."""
-    parts = text.split(",")
-    if len(parts) not in (1, 3) or not all(part.strip().isdecimal() for part in parts):
-        raise click.UsageError(f"--unit {text}: give a unit's number, or number,row,column such as 42,6,7")
-    numbers = [int(part) for part in parts]
-    return (numbers[0], None, None) if len(numbers) == 1 else (numbers[0], numbers[1], numbers[2])

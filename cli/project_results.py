@@ -20,6 +20,7 @@ from deconvviz.runs import short_form, write_arrays, write_json
 
 from .session import Session
 
+_ENGINES = {"mirror": "the mirror", "autograd": "autograd"}
 _CHOSEN = {"map": "strongest feature maps", "activation": "strongest activations", "unit": "chosen units"}
 
 
@@ -34,7 +35,7 @@ class Results:
         layer: the layer's name.
         projection: of K units.
         chosen: how they were chosen: ``map``, ``activation`` or ``unit``.
-        settings: the command's options.
+        settings: the command's options, `engine` being the one that served.
         maps: (H, W) of each unit where its whole feature map is to be drawn; else none.
         taken_for: the most probable classes with their probabilities, where the network tells.
     """
@@ -61,7 +62,8 @@ class Results:
             network.pixels(self.batch)[0],
             self.projection,
             title=f"{self.photo.name}: {title}{whole}",
-            caption=f"{network.name}, weights {network.origin.label}, {self.settings['rule']} rule",
+            caption=f"{network.name}, weights {network.origin.label}, {self.settings['rule']} rule by "
+            f"{_ENGINES[self.settings['engine']]}",
             names=self._class_names,
             scale=self.settings["scale"],
             maps=self.maps,

@@ -128,14 +128,23 @@ def test_wrong_usage(folder, words, says):
         ("mynets:not_a_network", "returned a int, not a torch.nn.Module"),
         ("mynets:fails", "ValueError: no such blueprint"),
         ("mynets:smooth", "GELU"),
-        ("mynets:Functional", "the input of 'second' is not the output of 'first'"),
-        ("mynets:Branching", "the network branches there"),
         ("mynets:dead", "no positive activation"),
     ],
 )
 def test_networks(folder, model, says):
-    layer = "last" if "ing" in model or "Func" in model else "3"
-    assert says in refused("cat.png", "--layer", layer, "--quiet", "--model", model)
+    assert says in refused("cat.png", "--layer", "3", "--quiet", "--model", model)
+
+
+@pytest.mark.parametrize(
+    ("model", "says"),
+    [
+        ("mynets:Functional", "the input of 'second' is not the output of 'first'"),
+        ("mynets:Branching", "the network branches there"),
+    ],
+)
+def test_networks_without_a_mirror(folder, model, says):
+    words = ["cat.png", "--layer", "last", "--quiet", "--model", model, "--engine"]
+    assert says in refused(*words, "mirror")
 
 
 def test_a_unit_that_saw_nothing_but_padding(folder):

@@ -41,14 +41,21 @@ class Descent:
         Args:
             layer: one of the pass's.
             signal: like the layer's features.
+
+        Raises:
+            ModelError: the network overwrites what its derivative needs.
         """
         with torch.inference_mode(False):
             attached = self._attached[layer]
             if not attached.requires_grad:
                 return torch.zeros_like(self._images)
-            (pixels,) = torch.autograd.grad(
-                attached, self._images, signal.to(attached), retain_graph=True, allow_unused=True
-            )
+            try:
+                (pixels,) = torch.autograd.grad(
+                    attached, self._images, signal.to(attached), retain_graph=True, allow_unused=True
+                )
+            except RuntimeError as error:
+                why = str(error).partition(":")[0].splitlines()[0]
+                raise ModelError(f"the network cannot be differentiated: {why}") from error
         return torch.zeros_like(self._images) if pixels is None else pixels
 
 
@@ -76,9 +83,11 @@ def descend(model: nn.Module | Network, images: Tensor, layers: Sequence[str], r
     """
     module, names = split(model)
     at = model.path_of if isinstance(model, Network) else lambda name: layer_path(module, name, names)
-    paths = {name: at(name) if name else "" for name in layers}
+    paths = {name: f"0.{at(name)}" if name else "" for name in layers}
     if images.dtype not in (torch.float32, torch.float64):
         raise ModelError(f"images are {images.dtype}; a pass is recorded in float32 or float64")
+    if any(p.is_inference() for p in module.parameters()):
+        raise ModelError("the network was built under torch.inference_mode, where nothing has gradients")
     with (
         torch.inference_mode(False),
         torch.enable_grad(),
@@ -88,7 +97,9 @@ def descend(model: nn.Module | Network, images: Tensor, layers: Sequence[str], r
     ):
         images = images.detach().clone().requires_grad_()
         try:
-            attached = features_of(module, images, paths)
+            # In a Sequential, for a compiled network does not name its parts; of a clone, for a network may
+            # write on what it is given.
+            attached = features_of(nn.Sequential(module), images.clone(), paths)
         except RuntimeError as error:
             raise ModelError(
                 f"images of {tuple(images.shape)} do not pass the network: {str(error).splitlines()[0]}"

@@ -2,7 +2,8 @@
 
 A pass of the same network is differentiated in which every kernel averages, every activation passes all and
 every max-pool takes the mean of its window: then a pixel's gradient is positive exactly where some path leads
-from the pixel to the unit. One channel stands for all of them, so this costs little.
+from the pixel to the unit. One channel stands for all of them, so this costs little; all units of a layer are
+taken to see what the units of all its channels see there, so of concatenated branches the widest counts.
 """
 
 from __future__ import annotations
@@ -23,6 +24,14 @@ from .rectifying import NO_RECTIFIER, rectifies, value
 Place = tuple[int | None, int | None]
 _NORMALISES: set[Any] = {F.batch_norm, F.layer_norm, F.group_norm, F.instance_norm, F.local_response_norm}
 _NORMALISES |= {torch.batch_norm, torch.layer_norm}
+_CONVOLVES: dict[Any, tuple[str, ...]] = {
+    **dict.fromkeys((torch.conv2d, F.conv2d), ("stride", "padding", "dilation")),
+    **dict.fromkeys(
+        (torch.conv_transpose2d, F.conv_transpose2d),
+        ("stride", "padding", "output_padding", "groups", "dilation"),
+    ),
+}
+"""Convolutions, and the names of their arguments after input, weight and bias."""
 
 
 def seen_by(
@@ -42,8 +51,9 @@ def seen_by(
         places: row and column of each unit; None for one that sees through its whole map.
 
     Returns:
-        (K, 4) top, left, height, width in pixels, clipped to the image; and the same before clipping, all of
-        one size: where fields are as large as the image, the whole of it.
+        (K, 4) top, left, height, width in pixels, clipped to the image, empty for a unit that sees nothing of
+        it; and the same before clipping, all of one size: the whole image where fields are as large, or not
+        all of one size.
     """
     height, width = image_shape[-2:]
     if len(shape) != 4 or None in places[0]:
@@ -56,6 +66,12 @@ def seen_by(
         _line([(end[axis], span[axis]) for end, span in zip(ends, spans[:4], strict=True)], side)
         for axis, side in enumerate((height, width))
     ]
+    for axis, side in enumerate((height, width)):
+        begin, step, size = lines[axis]
+        for place, span in zip(chosen, spans[4:], strict=True):
+            low, high = (end - begin - place[axis] * step for end in span[axis])
+            if low < high and not 0 <= low < high <= size:
+                lines[axis] = 0, 0, side  # adaptive pools give fields of several sizes
     clipped, uncut = [], []
     for place, ((top, bottom), (left, right)) in zip(chosen, spans[4:], strict=True):
         clipped.append([top, left, bottom - top, right - left])
@@ -87,18 +103,21 @@ def _spans(
 ) -> list[tuple[tuple[int, int], tuple[int, int]]]:
     """First and last row (exclusive), and column, of what each place sees."""
     module, names = split(model)
-    path = model.path_of(layer) if isinstance(model, Network) else layer_path(module, layer, names)
+    path = layer and layer_path(module, layer, names)
     device = next((p.device for p in module.parameters() if not p.is_meta), torch.device("cpu"))
     found = []
-    with torch.inference_mode(False), torch.enable_grad(), frozen(module), _Averaging():
+    with torch.inference_mode(False), torch.enable_grad():
         images = torch.ones(1, *image_shape[1:], dtype=torch.float64, device=device, requires_grad=True)
-        features = features_of(module, images, {layer: path})[layer]
-    for row, column in places:
-        unit = features[0, 0, row, column]
-        (signal,) = torch.autograd.grad(unit, images, retain_graph=True)
-        seen = signal[0].ne(0).any(0)
-        down, across = (torch.nonzero(seen.any(axis)).flatten().tolist() or [0] for axis in (1, 0))
-        found.append(((down[0], down[-1] + 1), (across[0], across[-1] + 1)))
+        with frozen(module), _Averaging():
+            features = features_of(module, images.clone(), {layer: path})[layer]
+        for row, column in places:
+            unit = features[0, :, row, column].sum()
+            signal = (
+                torch.autograd.grad(unit, images, retain_graph=True)[0] if unit.requires_grad else images * 0
+            )
+            seen = signal[0].ne(0).any(0)
+            down, across = (torch.nonzero(seen.any(axis)).flatten().tolist() or [0, -1] for axis in (1, 0))
+            found.append(((down[0], down[-1] + 1), (across[0], across[-1] + 1)))
     return found
 
 
@@ -110,19 +129,35 @@ class _Averaging(TorchFunctionMode):  # type: ignore[no-untyped-call, unused-ign
     ) -> Any:
         kwargs = dict(kwargs or {})
         if func in _NORMALISES or func in NO_RECTIFIER or rectifies(func, args, kwargs) is not None:
-            return args[0] if args else kwargs["input"]
-        if func in (torch.conv2d, F.conv2d):
-            weight = value(args, kwargs, 1, "weight", None)
-            named = {
-                n: value(args, kwargs, i, n, d)
-                for i, n, d in ((3, "stride", 1), (4, "padding", 0), (5, "dilation", 1))
-            }
-            return _averaged(args[0], tuple(weight.shape[2:]), named).repeat(1, len(weight), 1, 1)
+            return value(args, kwargs, 0, "input", None)
+        if func in _CONVOLVES:
+            return _convolved(func, args, kwargs)
         if func is F.linear:
-            return args[0].mean(-1, keepdim=True).expand(*args[0].shape[:-1], len(args[1])).clone()
+            x, weight = value(args, kwargs, 0, "input", None), value(args, kwargs, 1, "weight", None)
+            return x.mean(-1, keepdim=True).expand(*x.shape[:-1], len(weight)).clone()
         if func in (F.max_pool2d, torch.max_pool2d):
             return _pooled(func, args, kwargs)
+        if func is F.max_pool2d_with_indices:
+            return _pooled(F.max_pool2d, args[:6], kwargs), func(*args, **kwargs)[1]
+        if func in (F.adaptive_max_pool2d, F.adaptive_max_pool2d_with_indices):
+            pooled, indices = F.adaptive_max_pool2d_with_indices(*args, **kwargs)
+            height, width = pooled.shape[2:]
+            averaged = F.adaptive_avg_pool2d(value(args, kwargs, 0, "input", None), (height, width))
+            return averaged if func is F.adaptive_max_pool2d else (averaged, indices)
         return func(*args, **kwargs)
+
+
+def _convolved(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor:
+    """A convolution, or a transposed one, whose kernel is the same everywhere."""
+    x, weight = (value(args, kwargs, i, n, None) for i, n in enumerate(("input", "weight")))
+    named = {n: value(args, kwargs, i, n, None) for i, n in enumerate(_CONVOLVES[func], start=3)}
+    groups = named.pop("groups", None) or 1
+    settings = {n: v for n, v in named.items() if v is not None}
+    if "output_padding" in _CONVOLVES[func]:
+        ones = x.new_ones(1, 1, *weight.shape[2:])
+        y = F.conv_transpose2d(x.mean(1, keepdim=True), ones / ones.numel(), **settings)
+        return y.repeat(1, groups * weight.shape[1], 1, 1)
+    return _averaged(x, tuple(weight.shape[2:]), settings).repeat(1, len(weight), 1, 1)
 
 
 def _averaged(x: Tensor, kernel: tuple[int, ...], settings: Mapping[str, Any]) -> Tensor:

@@ -11,7 +11,8 @@ hooked into the network, so nothing has to be taken out of it.
 
 Where it does not apply: an activation that is no rectifier (GELU, SiLU, leaky ReLU, ...) has no deconvnet or
 guided rule and is refused by name rather than differentiated silently; calls inside TorchScript cannot be
-caught and are refused too. The gradient rule serves both.
+caught and are refused too. The gradient rule serves both. A rectifier that is written out as arithmetic
+(``x * (x > 0)``, ``torch.maximum(x, zeros)``) is not recognised and is differentiated as what it is.
 
 Source: Simonyan et al. 2013, sec. 4; Springenberg et al. 2014, sec. 3.4; Mahendran & Vedaldi 2016, "Salient
 Deconvolutional Networks".
@@ -36,24 +37,32 @@ _RELU: set[Any] = {F.relu, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_}
 _CLAMP: set[Any] = {torch.clamp, torch.clamp_, Tensor.clamp, Tensor.clamp_, torch.clip, torch.clip_}
 _CLAMP |= {Tensor.clip, Tensor.clip_}
 _CLAMP_MIN: set[Any] = {torch.clamp_min, torch.clamp_min_, Tensor.clamp_min, Tensor.clamp_min_}
-_IN_PLACE: set[Any] = {torch.relu_, Tensor.relu_, torch.clamp_, Tensor.clamp_, torch.clip_, Tensor.clip_}
-_IN_PLACE |= {torch.clamp_min_, Tensor.clamp_min_}
+_HARDTANH: set[Any] = {F.hardtanh, F.hardtanh_}
+_THRESHOLD: set[Any] = {F.threshold, torch.threshold, torch.threshold_}
 NO_RECTIFIER: dict[Any, str] = {
     F.gelu: "GELU",
     F.silu: "SiLU",
-    F.leaky_relu: "leaky ReLU",
-    F.elu: "ELU",
-    F.selu: "SELU",
-    F.celu: "CELU",
     F.mish: "Mish",
     F.hardswish: "hard swish",
     F.softplus: "softplus",
+    F.softsign: "softsign",
     F.prelu: "PReLU",
-    F.rrelu: "RReLU",
-    F.hardtanh: "hard tanh",
-    **dict.fromkeys((torch.tanh, Tensor.tanh), "tanh"),
+    **dict.fromkeys((F.leaky_relu, F.leaky_relu_), "leaky ReLU"),
+    **dict.fromkeys((F.elu, F.elu_), "ELU"),
+    **dict.fromkeys((F.selu, torch.selu, torch.selu_), "SELU"),
+    **dict.fromkeys((F.celu, torch.celu, torch.celu_), "CELU"),
+    **dict.fromkeys((F.rrelu, torch.rrelu, torch.rrelu_), "RReLU"),
+    **dict.fromkeys((torch.tanh, torch.tanh_, Tensor.tanh, Tensor.tanh_), "tanh"),
+    **dict.fromkeys(_HARDTANH, "a hard tanh that does not begin at zero"),
+    **dict.fromkeys(_THRESHOLD, "a threshold other than zero"),
 }
 """Activations to which the rectifiers' rules cannot be applied, and their names."""
+_LOOSE_POOLS: set[Any] = {
+    F.max_pool2d_with_indices,
+    F.adaptive_max_pool2d,
+    F.adaptive_max_pool2d_with_indices,
+}
+"""Max-pools for which the mirror knows no centre of a window."""
 
 
 @contextmanager
@@ -74,15 +83,13 @@ def ruled(module: nn.Module, rules: Rules) -> Iterator[None]:
         >>> torch.autograd.grad(y, x, torch.tensor([3.0, -4.0]))
         (tensor([3., 0.]),)
     """
-    if rules == Rules(Rectification.GRADIENT, Unpooling.SWITCHES, ContrastNormalisation.TRANSPOSE):
-        yield  # what automatic differentiation does by itself
-        return
     script = next((p for p, m in module.named_modules() if isinstance(m, torch.jit.ScriptModule)), None)
-    if script is not None:
+    exact = Rules(Rectification.GRADIENT, Unpooling.SWITCHES, ContrastNormalisation.TRANSPOSE)
+    if script is not None and rules != exact:
         where = f"'{script}'" if script else "the network"
         raise ChainError(
-            f"{where} is compiled (TorchScript), where no rule reaches its rectifiers; take the gradient "
-            "rule, or the network before it was compiled"
+            f"{where} is compiled (TorchScript), where no rule reaches its rectifiers; take the exact "
+            "gradient (gradient rule, switches, lrn transposed), or the network before it was compiled"
         )
     with _Ruled(rules):
         yield
@@ -102,20 +109,27 @@ class _Ruled(TorchFunctionMode):  # type: ignore[no-untyped-call, unused-ignore]
         rule = self.rules.rectification
         top = rectifies(func, args, kwargs)
         if top is not None:
-            if rule is Rectification.GRADIENT:
-                return func(*args, **kwargs)
-            x = args[0] if args else kwargs["input"]
+            if rule is Rectification.GRADIENT and func not in _RELU:
+                return func(*args, **kwargs)  # torch's ReLU keeps its output, on which the next may write
+            x = value(args, kwargs, 0, "input", None)
             y = _Rectified.apply(x, top, rule)
-            return x.copy_(y) if func in _IN_PLACE or _option(kwargs, args, 1, "inplace", func) else y
+            return x.copy_(y) if works_in_place(func, args, kwargs) else y
         if func in NO_RECTIFIER and rule is not Rectification.GRADIENT:
             raise ChainError(
                 f"the network calls {NO_RECTIFIER[func]}, which is no rectifier: the {rule.value} rule is "
                 "not defined for it; the gradient rule is"
             )
         if func is F.local_response_norm and self.rules.lrn is ContrastNormalisation.IDENTITY:
-            return _Replaced.apply(args[0], lambda x: func(x, *args[1:], **kwargs), None)
-        if func in (F.max_pool2d, torch.max_pool2d) and self.rules.unpooling is Unpooling.CENTRE:
-            return _pooled(func, args, kwargs, self.rules)
+            x = args[0] if args else kwargs.pop("input")
+            return _Replaced.apply(x, lambda x: func(x, *args[1:], **kwargs), None)
+        if self.rules.unpooling is Unpooling.CENTRE:
+            if func in (F.max_pool2d, torch.max_pool2d):
+                return _pooled(args, kwargs, self.rules)
+            if func in _LOOSE_POOLS:
+                raise ChainError(
+                    f"the network calls {func.__name__}, for which no centre of a window is known; unpool by "
+                    "switches"
+                )
         return func(*args, **kwargs)
 
 
@@ -125,9 +139,9 @@ def rectifies(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> fl
         return float("inf")
     if func is F.relu6:
         return 6.0
-    if func is F.hardtanh and value(args, kwargs, 1, "min_val", -1.0) == 0:
+    if func in _HARDTANH and value(args, kwargs, 1, "min_val", -1.0) == 0:
         return float(value(args, kwargs, 2, "max_val", 1.0))
-    if func is F.threshold and all(
+    if func in _THRESHOLD and all(
         value(args, kwargs, i, n, 1) == 0 for i, n in ((1, "threshold"), (2, "value"))
     ):
         return float("inf")
@@ -148,12 +162,11 @@ def _zero(value: Any) -> bool:
     return isinstance(value, int | float) and value == 0
 
 
-def _option(kwargs: Mapping[str, Any], args: tuple[Any, ...], place: int, name: str, func: Any) -> bool:
-    """Whether a function of torch.nn.functional was told to work in place."""
-    place = {F.hardtanh: 3, F.threshold: 3}.get(func, place)
-    return func in (F.relu, F.relu6, F.hardtanh, F.threshold) and bool(
-        value(args, kwargs, place, name, False)
-    )
+def works_in_place(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+    """Whether a rectifier was called to work in place: by its name, or by an option of torch's functions."""
+    place = {F.relu: 1, F.relu6: 1, F.hardtanh: 3, F.threshold: 3}.get(func)
+    named: bool = func.__name__.endswith("_")
+    return named or (place is not None and bool(value(args, kwargs, place, "inplace", False)))
 
 
 class _Rectified(torch.autograd.Function):
@@ -188,9 +201,9 @@ class _Replaced(torch.autograd.Function):
         return (signals[0] if ctx.down is None else ctx.down(signals[0])), None, None
 
 
-def _pooled(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], rules: Rules) -> Any:
+def _pooled(args: tuple[Any, ...], kwargs: Mapping[str, Any], rules: Rules) -> Any:
     """Max-pooling whose signal goes to the centre of each window: the mirror's own transpose of it."""
-    x = args[0] if args else kwargs["input"]
+    x = value(args, kwargs, 0, "input", None)
     names = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
     settings = {n: v for n, v in {**dict(zip(names, args[1:], strict=False)), **kwargs}.items() if n in names}
     pool = nn.MaxPool2d(**settings)

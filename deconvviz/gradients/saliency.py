@@ -6,8 +6,8 @@
 The score of the class is differentiated with respect to the image; a pixel's saliency is the largest
 magnitude among its channels. The score is the network's output before any softmax: a probability also rises
 where other classes fall. The map says where a small change would move the score most, not what the network
-has recognised. With the guided or the deconvnet rule at the rectifiers it is sharper, and tells less about the
-class.
+has recognised. With the guided or the deconvnet rule at the rectifiers it is sharper, and tells less about
+the class.
 
 Source: Simonyan et al. 2013, "Deep Inside Convolutional Networks", arXiv 1312.6034; Springenberg et al.
 2014, sec. 3.4.
@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from ..deconvnet.rules import ContrastNormalisation, Rectification, Rules
-from ..errors import ModelError, UnitError
+from ..errors import LayerError, ModelError, UnitError
 from ..models import Network
 from .descent import descend
 
@@ -50,7 +50,7 @@ class Saliency:
 def saliency(
     network: Network,
     images: Tensor,
-    targets: Sequence[int] | None = None,
+    targets: Sequence[int | None] | None = None,
     rule: Rectification = Rectification.GRADIENT,
 ) -> Saliency:
     """The saliency map of one class in each image.
@@ -58,7 +58,7 @@ def saliency(
     Args:
         network: a classifier; it is left as it was.
         images: (N, 3, H, W), normalised as the network expects, on its device.
-        targets: a class for each image; None for each image's most probable one.
+        targets: a class for each image; None, in place of one or of all, is the image's most probable class.
         rule: of the rectifiers. Contrast normalisation is differentiated under the gradient rule, and passed
             unchanged under the other two.
 
@@ -78,14 +78,19 @@ def saliency(
         )
     exact = rule is Rectification.GRADIENT
     lrn = ContrastNormalisation.TRANSPOSE if exact else ContrastNormalisation.IDENTITY
-    descent = descend(network, images, [""], Rules(rule, lrn=lrn))
+    try:
+        descent = descend(network, images, [""], Rules(rule, lrn=lrn))
+    except LayerError as error:  # of the network's own output, which has no name
+        given = str(error).removeprefix("''").partition(";")[0]
+        raise ModelError(f"{network.name}{given}, not (N, classes) scores") from None
     scores = descent.features[""]
     if scores.ndim != 2:
         raise ModelError(f"{network.name} gives {tuple(scores.shape)}, not (N, classes) scores")
-    chosen = scores.argmax(1).tolist() if targets is None else list(targets)
-    count = scores.shape[1]
-    if len(chosen) != len(images):
-        raise UnitError(f"{len(chosen)} classes for {len(images)} images: give one for each")
+    asked = [None] * len(images) if targets is None else list(targets)
+    if len(asked) != len(images):
+        raise UnitError(f"{len(asked)} classes for {len(images)} images: give one for each")
+    count, most = scores.shape[1], scores.argmax(1).tolist()
+    chosen = [top if target is None else target for target, top in zip(asked, most, strict=True)]
     for target in chosen:
         if not 0 <= target < count:
             raise UnitError(f"no class {target}: {network.name} has {count} classes, 0 to {count - 1}")

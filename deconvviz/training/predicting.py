@@ -64,10 +64,17 @@ def _scores(network: Network, images: Tensor) -> Tensor:
         raise ModelError(
             f"the weights {network.origin.label} serve {network.served()}, not {network.name}'s class scores"
         )
-    with torch.inference_mode():
-        scores: Tensor = network.module(images)
-    if scores.ndim != 2:
-        raise ModelError(f"{network.name} gives {tuple(scores.shape)}, not (N, classes) scores")
+    try:
+        with torch.inference_mode():
+            scores: object = network.module(images)
+    except RuntimeError as error:
+        size = tuple(images.shape)
+        raise ModelError(
+            f"{network.name} does not take images of {size}: {str(error).splitlines()[0]}"
+        ) from error
+    if not isinstance(scores, Tensor) or scores.ndim != 2:
+        what = tuple(scores.shape) if isinstance(scores, Tensor) else f"a {type(scores).__name__}"
+        raise ModelError(f"{network.name} gives {what}, not (N, classes) scores")
     return scores
 
 

@@ -84,6 +84,50 @@ class Branching(Functional):
         return self.last(self.second(F.pad(maps, (1, 1, 1, 1))) + maps.sum(1, keepdim=True))
 
 
+class Residual(nn.Module):
+    """Scores five classes without names; branches, and calls F.relu."""
+
+    input_size = 32
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.conv, self.scores = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3, padding=1), nn.Linear(4, 5)
+
+    def forward(self, images):
+        maps = F.relu(self.stem(images))
+        return self.scores(F.relu(maps + self.conv(maps), inplace=True).mean((2, 3)))
+
+
+class Labelling(Residual):
+    """Gives its scores under a name."""
+
+    def forward(self, images):
+        return {"scores": super().forward(images)}
+
+
+class Stumbling(nn.Module):
+    """Gives no numbers in some of the passes that are differentiated, counted from one."""
+
+    def __init__(self, first, last):
+        super().__init__()
+        self.first, self.last, self.passes = first, last, 0
+
+    def forward(self, maps):
+        self.passes += torch.is_grad_enabled()
+        bad = torch.is_grad_enabled() and self.first <= self.passes <= self.last
+        return maps * float("nan") if bad else maps
+
+
+def stumbling():
+    """Stumbles once."""
+    return small(Stumbling(2, 2))
+
+
+def falling():
+    """Cannot be differentiated after its second pass."""
+    return small(Stumbling(3, 10**9))
+
+
 def not_a_network():
     """Returns something else."""
     return 42

@@ -20,6 +20,7 @@ from .predict import predict
 from .project import project
 from .recipes import recipes
 from .reconstruct import reconstruct
+from .saliency import saliency
 from .train_classifier import train_classifier
 from .train_decoder import train_decoder
 
@@ -43,6 +44,7 @@ for command in (
     layers,
     models,
     predict,
+    saliency,
     train_classifier,
     export,
     train_decoder,

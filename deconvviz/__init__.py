@@ -48,6 +48,8 @@ if TYPE_CHECKING:
         strongest,
         transpose,
     )
+    from .gradients.projection import project_by_autograd
+    from .gradients.saliency import saliency
     from .models import Network, load_model
     from .training.classifier import train_classifier
     from .training.predicting import predict
@@ -66,8 +68,10 @@ _HOME = {
     "open_data": "data.datasets",
     "open_photo": "data.images",
     "predict": "training.predicting",
+    "project_by_autograd": "gradients.projection",
     "read_image": "data.images",
     "recipe": "decoders.recipes",
+    "saliency": "gradients.saliency",
     "train_classifier": "training.classifier",
     "train_decoders": "decoders.training",
 }  # everything else lives in deconvnet
@@ -100,10 +104,12 @@ __all__ = [
     "open_photo",
     "predict",
     "project",
+    "project_by_autograd",
     "project_trace",
     "read_image",
     "recipe",
     "record",
+    "saliency",
     "strongest",
     "train_classifier",
     "train_decoders",

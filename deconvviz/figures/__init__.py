@@ -10,6 +10,7 @@ from .maps import maps_figure
 from .predictions import Card, predictions_figure
 from .projection import projection_figure
 from .reconstructions import Pair, Strip, pairs_figure, strips_figure
+from .saliency import saliency_figure
 from .survival import Track, survival_figure
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "pairs_figure",
     "predictions_figure",
     "projection_figure",
+    "saliency_figure",
     "save_figure",
     "strips_figure",
     "survival_figure",

@@ -18,6 +18,7 @@ from .maps import maps
 from .models import models
 from .predict import predict
 from .project import project
+from .randomise import randomise
 from .recipes import recipes
 from .reconstruct import reconstruct
 from .saliency import saliency
@@ -45,6 +46,7 @@ for command in (
     models,
     predict,
     saliency,
+    randomise,
     train_classifier,
     export,
     train_decoder,

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         transpose,
     )
     from .gradients.projection import project_by_autograd
+    from .gradients.randomising import randomise
     from .gradients.saliency import saliency
     from .models import Network, load_model
     from .training.classifier import train_classifier
@@ -69,6 +70,7 @@ _HOME = {
     "open_photo": "data.images",
     "predict": "training.predicting",
     "project_by_autograd": "gradients.projection",
+    "randomise": "gradients.randomising",
     "read_image": "data.images",
     "recipe": "decoders.recipes",
     "saliency": "gradients.saliency",
@@ -106,6 +108,7 @@ __all__ = [
     "project",
     "project_by_autograd",
     "project_trace",
+    "randomise",
     "read_image",
     "recipe",
     "record",

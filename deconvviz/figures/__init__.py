@@ -9,6 +9,7 @@ from .filters import filters_figure
 from .maps import maps_figure
 from .predictions import Card, predictions_figure
 from .projection import projection_figure
+from .randomising import randomising_figure
 from .reconstructions import Pair, Strip, pairs_figure, strips_figure
 from .saliency import saliency_figure
 from .survival import Track, survival_figure
@@ -27,6 +28,7 @@ __all__ = [
     "pairs_figure",
     "predictions_figure",
     "projection_figure",
+    "randomising_figure",
     "saliency_figure",
     "save_figure",
     "strips_figure",

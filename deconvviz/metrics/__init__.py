@@ -3,6 +3,7 @@
     image_error_db(originals, reconstructions, mean_pair_distance(originals))
     psnr(originals, reconstructions), ssim(originals, reconstructions)
     Lpips(state)(originals, reconstructions)
+    rank_correlation(maps, others)
 
 Three papers call three quantities "reconstruction error"; they differ in being squared or not and in what
 they are divided by, so that none can be read off another:
@@ -18,6 +19,7 @@ from .features import feature_error_db, feature_error_mv15, feature_error_mv16
 from .images import image_error_db, mean_squared_error, psnr, ssim
 from .pairs import evenly_spaced, mean_pair_distance, mean_squared_pair_distance
 from .perceptual import Lpips
+from .ranks import rank_correlation
 
 __all__ = [
     "Lpips",
@@ -30,5 +32,6 @@ __all__ = [
     "mean_squared_error",
     "mean_squared_pair_distance",
     "psnr",
+    "rank_correlation",
     "ssim",
 ]

@@ -3,9 +3,10 @@
     E(x) = ‖Φ(x) - Φ0‖² / ‖Φ0‖² + λ Σ (dx² + dy²) / (HW)
 
 x is the image in values of 0 to 1. Three things make it faster than the published ways: steps in a space in
-which all frequencies count alike (`frequencies`), rectifiers that let a tenth of the signal through where
-they are off (`leaking`; it fades, and is gone for the last third), and a rate that rises over ten steps and
-then falls along half a cosine to zero. λ grows with depth, since deep layers leave more open.
+which frequencies are scaled as photographs are (`frequencies`); rectifiers that let a tenth of the signal
+through where they are off, and max-pools that at first spread all of it over their windows (`leaking`; both
+fade, and are gone for the last steps); and a rate that rises over ten steps and then falls along half a
+cosine to zero. λ grows with depth, since deep layers leave more open.
 
 Source: our own.
 """
@@ -22,8 +23,9 @@ from .regularisers import total_variation
 from .steppers import Adam
 
 ITERATIONS = 400
-_RATE, _WARM_UP, _START = 0.15, 10, 0.01
-_LEAK, _LEAKS_UNTIL = 0.1, 0.67
+_RATE, _WARM_UP, _START = 0.3, 10, 0.01
+_BETAS = (0.9, 0.99)
+_LEAK, _POOLS_LEAK, _LEAKS_UNTIL = 0.1, 1.0, 0.85
 
 
 class Best:
@@ -42,9 +44,10 @@ class Best:
         """The image itself."""
         return self.images()
 
-    def leak(self, step: int) -> float:
-        """A tenth, falling to nothing."""
-        return _LEAK * max(0.0, 1 - step / (_LEAKS_UNTIL * self.iterations))
+    def leak(self, step: int) -> tuple[float, float]:
+        """A tenth at rectifiers and a larger part at pools, both falling to nothing."""
+        left = max(0.0, 1 - step / (_LEAKS_UNTIL * self.iterations))
+        return _LEAK * left, _POOLS_LEAK * left
 
     def energy(self, errors: Tensor, step: int) -> Tensor:
         """See the module."""
@@ -57,7 +60,7 @@ class Best:
 
     def restart(self) -> None:
         """Forgets the moments."""
-        self.stepper = Adam(self.variable)
+        self.stepper = Adam(self.variable, _BETAS)
 
     def images(self) -> Tensor:
         """The images of the coefficients."""
@@ -66,7 +69,7 @@ class Best:
 
 def variation_weight(depth: float) -> float:
     """λ of a layer."""
-    return 0.1 if depth <= 0.6 else 0.3
+    return 0.1 if depth <= 0.4 else 1.0 if depth <= 0.8 else 3.0
 
 
 def started(setting: Setting, draws: Draws) -> Best:

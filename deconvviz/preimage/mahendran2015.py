@@ -45,9 +45,9 @@ class Mahendran2015:
         """The image itself."""
         return self.images()
 
-    def leak(self, step: int) -> float:
+    def leak(self, step: int) -> tuple[float, float]:
         """None."""
-        return 0.0
+        return 0.0, 0.0
 
     def energy(self, errors: Tensor, step: int) -> Tensor:
         """See the module."""

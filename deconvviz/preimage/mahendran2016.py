@@ -34,13 +34,16 @@ class Mahendran2016:
     """An inversion under way; see `methods.Method`."""
 
     def __init__(self, setting: Setting, draws: Draws) -> None:
-        self.slower, self.side, self.generator = 1.0, setting.side, draws.generator
+        self.slower, self.side, self.draws = 1.0, setting.side, draws
         self.room = [jitter(place.stride) for place in setting.places]
         canvas = setting.side + max(self.room) - 1
-        noise = draws.uniform(len(self.room), 3, canvas, canvas).to(setting.device)
         self.std = 255 * setting.channels[1]
-        spread = noise.flatten(1).quantile(0.95, dim=1)[:, None, None, None]
-        self.variable = noise / spread * BOUND / 3**0.5
+        self.variable = torch.zeros(len(self.room), 3, canvas, canvas)
+        for row, room in enumerate(self.room):
+            own = setting.side + room - 1
+            noise = draws.uniform(row, 3, own, own)
+            self.variable[row, :, :own, :own] = noise / noise.quantile(0.95) * BOUND / 3**0.5
+        self.variable = self.variable.to(setting.device)
         self.weight = setting.column([feature_weight(place.depth) for place in setting.places])
         self.rates = segments(_RATES, setting.iterations)
         self.restart()
@@ -49,9 +52,9 @@ class Mahendran2016:
         """A random part of each canvas; its middle once the rate has fallen."""
         return self._normalised(self.rates[step] == self.rates[0])
 
-    def leak(self, step: int) -> float:
+    def leak(self, step: int) -> tuple[float, float]:
         """None."""
-        return 0.0
+        return 0.0, 0.0
 
     def energy(self, errors: Tensor, step: int) -> Tensor:
         """See the module."""
@@ -80,12 +83,11 @@ class Mahendran2016:
         return self._normalised(False)
 
     def _normalised(self, anywhere: bool) -> Tensor:
-        parts = []
-        for canvas, room in zip(self.variable, self.room, strict=True):
-            if anywhere:
-                top, left = torch.randint(room, (2,), generator=self.generator).tolist()
-            else:
-                top = left = (room - 1) // 2
+        parts, shares = [], self.draws.shares(len(self.room)) if anywhere else None
+        for row, (canvas, room) in enumerate(zip(self.variable, self.room, strict=True)):
+            top = left = (room - 1) // 2
+            if shares is not None:
+                top, left = (shares[row] * room).int().tolist()
             parts.append(canvas[:, top : top + self.side, left : left + self.side])
         made: Tensor = torch.stack(parts) / self.std
         return made

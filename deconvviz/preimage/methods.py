@@ -60,8 +60,8 @@ class Method(Protocol):
     def shown(self, step: int) -> Tensor:
         """What the network is shown at this step: (N, 3, side, side), normalised; differentiable."""
 
-    def leak(self, step: int) -> float:
-        """The share of the signal that rectifiers let through where they are off."""
+    def leak(self, step: int) -> tuple[float, float]:
+        """The shares of the signal that rectifiers and max-pools let through besides; see `leaking`."""
 
     def energy(self, errors: Tensor, step: int) -> Tensor:
         """(N): what is minimised, from the relative squared feature errors (N)."""
@@ -94,7 +94,8 @@ def segments(parts: Sequence[tuple[int, float]], iterations: int) -> list[float]
 class Draws:
     """The random numbers of a batch, on the CPU, so that a seed means the same everywhere.
 
-    Restart r of every layer and every image starts from the same noise, however many others there are.
+    Restart r of every layer and every image starts from the same noise and is shown the same way, however
+    many others there are.
 
     Attributes:
         generator: for what is drawn on the way.
@@ -103,6 +104,7 @@ class Draws:
     def __init__(self, seed: int, restarts: int) -> None:
         self.seed, self.restarts = seed, restarts
         self.generator = torch.Generator().manual_seed(seed)
+        self._on_the_way = [self._of(r) for r in range(restarts)]
 
     def normal(self, count: int, *shape: int) -> Tensor:
         """(count, *shape) normally distributed values; the rows of the batch count through the restarts."""
@@ -110,10 +112,15 @@ class Draws:
             count, [torch.randn(shape, generator=self._of(r)) for r in range(self.restarts)]
         )
 
-    def uniform(self, count: int, *shape: int) -> Tensor:
-        """The same, evenly distributed in [-1, 1]."""
-        drawn = [2 * torch.rand(shape, generator=self._of(r)) - 1 for r in range(self.restarts)]
-        return self._repeated(count, drawn)
+    def uniform(self, row: int, *shape: int) -> Tensor:
+        """(*shape) values for one row, evenly distributed in [-1, 1]."""
+        return 2 * torch.rand(shape, generator=self._of(row % self.restarts)) - 1
+
+    def shares(self, count: int) -> Tensor:
+        """(count, 2) numbers in [0, 1), drawn on the way: other ones at each call, a pair a restart."""
+        return self._repeated(
+            count, [torch.rand(2, generator=own, dtype=torch.float64) for own in self._on_the_way]
+        )
 
     def _of(self, restart: int) -> torch.Generator:
         return torch.Generator().manual_seed((self.seed + 7919 * restart) % 2**63)

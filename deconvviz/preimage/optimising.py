@@ -3,12 +3,12 @@
 A step that leads to something that is no number is taken back: the variable returns to where its energy was
 lowest, all rates are halved and the optimiser starts anew there; after `PATIENCE` of these the loop ends.
 Ctrl-C ends it too. Either way the images are those of the lowest energy so far, and the outcome says why it
-ended.
+ended. The batch goes through the network and back part by part, so that memory is what one part takes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -79,8 +79,9 @@ def optimise(
                 watch(step, values)
                 method.move(gradient, step)
                 step += 1
-            if not stopped and not torch.isfinite(method.variable).all():
-                method.variable.copy_(kept)
+            if not stopped:
+                lost = ~_finite(method, measure, at_once)
+                method.variable[lost] = kept[lost]
         except KeyboardInterrupt:
             stopped = "interrupted"
             method.variable.copy_(kept)
@@ -99,14 +100,33 @@ def _slope(
         variable = method.variable.requires_grad_()
         try:
             shown = method.shown(step)
-            values = []
-            for first in range(0, len(variable), at_once):
-                rows = slice(first, min(first + at_once, len(variable)))
-                with leaking(method.leak(step)):
-                    values.append(measure(shown[rows], rows))
-            measured = torch.cat(values)
+            values: list[Tensor] = []
+            slopes: list[Tensor] = []
+            for rows in _parts(len(variable), at_once):
+                part = shown[rows].detach().requires_grad_()
+                with leaking(*method.leak(step)):
+                    own = measure(part, rows)
+                slopes += torch.autograd.grad(own.sum(), part)  # and the pass is forgotten
+                values.append(own.detach())
+            measured = torch.cat(values).requires_grad_()
             energy = method.energy(measured, step)
-            (gradient,) = torch.autograd.grad(energy.sum(), variable)
+            total = energy.sum()
+            (weights,) = torch.autograd.grad(total, measured, retain_graph=True)
+            signal = weights[:, None, None, None] * torch.cat(slopes)
+            (gradient,) = torch.autograd.grad((total, shown), variable, (torch.ones_like(total), signal))
         finally:
             method.variable.requires_grad_(False)
     return measured.detach(), energy.detach(), gradient
+
+
+def _finite(method: Method, measure: Callable[[Tensor, slice], Tensor], at_once: int) -> Tensor:
+    """Which images are numbers, and what is measured of them too: (N) bool."""
+    with torch.no_grad():
+        images = method.images()
+        values = torch.cat([measure(images[rows], rows) for rows in _parts(len(images), at_once)])
+        return torch.isfinite(values) & torch.isfinite(images).flatten(1).all(1)
+
+
+def _parts(count: int, at_once: int) -> Iterator[slice]:
+    """The rows of a batch, so many at a time."""
+    return (slice(first, min(first + at_once, count)) for first in range(0, count, at_once))

@@ -22,6 +22,7 @@ from .randomise import randomise
 from .recipes import recipes
 from .reconstruct import reconstruct
 from .saliency import saliency
+from .segment import segment
 from .train_classifier import train_classifier
 from .train_decoder import train_decoder
 
@@ -46,6 +47,7 @@ for command in (
     models,
     predict,
     saliency,
+    segment,
     randomise,
     train_classifier,
     export,

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from .gradients.projection import project_by_autograd
     from .gradients.randomising import randomise
     from .gradients.saliency import saliency
+    from .gradients.segmentation import segment
     from .models import Network, load_model
     from .training.classifier import train_classifier
     from .training.predicting import predict
@@ -74,6 +75,7 @@ _HOME = {
     "read_image": "data.images",
     "recipe": "decoders.recipes",
     "saliency": "gradients.saliency",
+    "segment": "gradients.segmentation",
     "train_classifier": "training.classifier",
     "train_decoders": "decoders.training",
 }  # everything else lives in deconvnet
@@ -113,6 +115,7 @@ __all__ = [
     "recipe",
     "record",
     "saliency",
+    "segment",
     "strongest",
     "train_classifier",
     "train_decoders",

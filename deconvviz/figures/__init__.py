@@ -12,6 +12,7 @@ from .projection import projection_figure
 from .randomising import randomising_figure
 from .reconstructions import Pair, Strip, pairs_figure, strips_figure
 from .saliency import saliency_figure
+from .segmentation import segmentation_figure
 from .survival import Track, survival_figure
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "randomising_figure",
     "saliency_figure",
     "save_figure",
+    "segmentation_figure",
     "strips_figure",
     "survival_figure",
 ]

@@ -10,6 +10,7 @@ import click
 from deconvviz import __version__
 from deconvviz.errors import DeconvvizError
 
+from .class_model import class_model
 from .evaluate import evaluate
 from .export import export
 from .filters import filters
@@ -49,6 +50,7 @@ for command in (
     saliency,
     segment,
     randomise,
+    class_model,
     train_classifier,
     export,
     train_decoder,

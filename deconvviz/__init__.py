@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from .gradients.saliency import saliency
     from .gradients.segmentation import segment
     from .models import Network, load_model
+    from .preimage.class_models import class_models
     from .training.classifier import train_classifier
     from .training.predicting import predict
     from .training.settings import Settings
@@ -64,6 +65,7 @@ _HOME = {
     "Network": "models",
     "Recipe": "decoders.recipes",
     "Settings": "training.settings",
+    "class_models": "preimage.class_models",
     "evaluate_decoders": "decoders.evaluating",
     "load_decoder": "decoders.decoder",
     "load_model": "models",
@@ -99,6 +101,7 @@ __all__ = [
     "Unit",
     "Unpooling",
     "__version__",
+    "class_models",
     "evaluate_decoders",
     "figures",
     "load_decoder",

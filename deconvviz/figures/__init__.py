@@ -1,6 +1,7 @@
 """Data to matplotlib figures. Nothing here shows or saves a figure, and pyplot is never imported."""
 
 from .canvas import save_figure
+from .class_models import class_models_figure
 from .confusion import confusion_figure
 from .curves import curves_figure
 from .decoder_curves import decoder_curves_figure
@@ -20,6 +21,7 @@ __all__ = [
     "Pair",
     "Strip",
     "Track",
+    "class_models_figure",
     "confusion_figure",
     "curves_figure",
     "decoder_curves_figure",

@@ -9,6 +9,8 @@ Source: Olah, Mordvintsev & Schubert, "Feature Visualization", Distill 2017 (dec
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -25,7 +27,8 @@ class Frequencies:
         self.side, self.decay = side, decay
         rows = torch.fft.fftfreq(side, device=device)[:, None]
         columns = torch.fft.rfftfreq(side, device=device)[None]
-        fall = (rows.square() + columns.square()).sqrt().clamp(min=1 / side).pow(-decay)
+        self.squares = rows.square() + columns.square()
+        fall = self.squares.sqrt().clamp(min=1 / side).pow(-decay)
         self.amplitudes = fall / fall.square().mean().sqrt()
 
     @property
@@ -33,9 +36,20 @@ class Frequencies:
         """Of one image's coefficients: channels, rows, columns, real and imaginary part."""
         return (3, *self.amplitudes.shape, 2)
 
-    def images(self, coefficients: Tensor) -> Tensor:
-        """(N, 3, side, side) from (N, *shape)."""
-        spectrum = torch.view_as_complex(coefficients) * self.amplitudes
+    def images(self, coefficients: Tensor, blur: float = 0.0) -> Tensor:
+        """The images of coefficients.
+
+        Args:
+            coefficients: (N, *shape).
+            blur: the standard deviation of a Gaussian that the images are blurred with, in pixels.
+
+        Returns:
+            (N, 3, side, side).
+        """
+        amplitudes = self.amplitudes
+        if blur:
+            amplitudes = amplitudes * torch.exp(-2 * (math.pi * blur) ** 2 * self.squares)
+        spectrum = torch.view_as_complex(coefficients) * amplitudes
         made: Tensor = torch.fft.irfft2(spectrum, s=(self.side, self.side), norm="ortho")
         return made
 

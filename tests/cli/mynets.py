@@ -63,6 +63,18 @@ def brightness():
     return net
 
 
+def reddish():
+    """Its first score is how red the image's middle is; nothing moves its second."""
+    net = nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 2, bias=False))
+    rows, columns = torch.meshgrid(torch.arange(32), torch.arange(32), indexing="ij")
+    with torch.no_grad():
+        net[1].weight.zero_()
+        net[1].weight[0, : 32 * 32] = torch.exp(-((rows - 15) ** 2 + (columns - 15) ** 2) / 40).flatten()
+    net.input_size = 32
+    net.categories = ["red", "nothing"]
+    return net
+
+
 class Functional(nn.Module):
     """Calls F.relu between its modules."""
 
@@ -126,6 +138,13 @@ def stumbling():
 def falling():
     """Cannot be differentiated after its second pass."""
     return small(Stumbling(3, 10**9))
+
+
+def twins():
+    """Two of its classes share a name, others have letters that file names had better not."""
+    net = Residual()
+    net.categories = ["crane", "crane", "jack-o'-lantern / 猫", "..", "a long name " * 9]
+    return net
 
 
 def not_a_network():

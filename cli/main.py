@@ -14,6 +14,7 @@ from .class_model import class_model
 from .evaluate import evaluate
 from .export import export
 from .filters import filters
+from .invert import invert
 from .layers import layers
 from .maps import maps
 from .models import models
@@ -56,6 +57,7 @@ for command in (
     train_decoder,
     reconstruct,
     evaluate,
+    invert,
     recipes,
 ):
     main.add_command(command)

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from .gradients.segmentation import segment
     from .models import Network, load_model
     from .preimage.class_models import class_models
+    from .preimage.inversion import invert
     from .training.classifier import train_classifier
     from .training.predicting import predict
     from .training.settings import Settings
@@ -67,6 +68,7 @@ _HOME = {
     "Settings": "training.settings",
     "class_models": "preimage.class_models",
     "evaluate_decoders": "decoders.evaluating",
+    "invert": "preimage.inversion",
     "load_decoder": "decoders.decoder",
     "load_model": "models",
     "open_data": "data.datasets",
@@ -104,6 +106,7 @@ __all__ = [
     "class_models",
     "evaluate_decoders",
     "figures",
+    "invert",
     "load_decoder",
     "load_model",
     "mirror",

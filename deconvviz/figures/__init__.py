@@ -7,6 +7,7 @@ from .curves import curves_figure
 from .decoder_curves import decoder_curves_figure
 from .errors import errors_figure
 from .filters import filters_figure
+from .inversion import PreImages, inversion_figure
 from .maps import maps_figure
 from .predictions import Card, predictions_figure
 from .projection import projection_figure
@@ -19,6 +20,7 @@ from .survival import Track, survival_figure
 __all__ = [
     "Card",
     "Pair",
+    "PreImages",
     "Strip",
     "Track",
     "class_models_figure",
@@ -27,6 +29,7 @@ __all__ = [
     "decoder_curves_figure",
     "errors_figure",
     "filters_figure",
+    "inversion_figure",
     "maps_figure",
     "pairs_figure",
     "predictions_figure",

@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from ..errors import LayerError, ModelError
@@ -60,7 +61,7 @@ class Inversion:
     @property
     def chosen(self) -> Tensor:
         """(N, L): the restart with the lowest feature error."""
-        return self.errors["feature_error_mv16"].argmin(2)
+        return self.errors["feature_error_mv16"].nan_to_num(torch.inf).argmin(2)
 
 
 def invert(
@@ -86,8 +87,7 @@ def invert(
         iterations: how many steps; None for the method's own. Its schedule is stretched to them.
         seed: draws the noise; the same on the CPU gives the same bits.
         at_once: images that are differentiated together.
-        watch: told the step, how many there will be, and the errors at it, (L, N, R), the deepest layer
-            first.
+        watch: told the step, how many there will be, and the errors at it, (N, L, R).
 
     Raises:
         LayerError: no layers, one that does not exist, or one that is zero all over for an image.
@@ -105,29 +105,30 @@ def invert(
         raise ModelError(f"no method '{method}' of inversion; there are: {', '.join(METHODS)}")
     if not layers:
         raise LayerError("no layers to invert")
-    targets = targets_of(network, images, layers)
-    batch = Batch(targets, len(images), restarts)
-    steps = iterations or METHODS[method].ITERATIONS
-    setting = Setting(images.shape[-1], network.mean, network.std, batch.places, images.device, steps)
-    paths = {layer: network.path_of(layer) for layer in targets.layers}
-    with layered(network.module, paths, targets.chain) as run:
-        found = optimise(
-            METHODS[method].started(setting, Draws(seed, restarts)),
-            lambda shown, rows: batch.errors(run, shown, rows),
-            steps,
-            at_once,
-            lambda step, errors: watch(step, steps, errors.sqrt().view(batch.shape)),
-        )
-        seen = batch.seen(run, found.images, at_once)
+    if images.ndim != 4 or images.shape[-1] != images.shape[-2]:
+        raise ModelError(f"images of {tuple(images.shape)}; pre-images want square ones, (N, 3, side, side)")
     asked = tuple(dict.fromkeys(layers))
+    with torch.inference_mode(False), torch.no_grad():
+        targets = targets_of(network, images, asked)
+        batch = Batch(targets, len(images), restarts)
+        steps = iterations or METHODS[method].ITERATIONS
+        setting = Setting(images.shape[-1], network.mean, network.std, batch.places, images.device, steps)
+        paths = {layer: network.path_of(layer) for layer in targets.layers}
+        with layered(network.module, paths, targets.chain) as run:
+            found = optimise(
+                METHODS[method].started(setting, Draws(seed, restarts)),
+                lambda shown, rows: batch.errors(run, shown, rows),
+                steps,
+                at_once,
+                lambda step, errors: watch(step, steps, batch.arranged(errors.sqrt(), asked)),
+            )
+            seen = batch.seen(run, found.images, at_once)
+        judged = batch.judged(network, images, found.images, seen)
     return Inversion(
         layers=asked,
         images=batch.arranged(found.images, asked),
         curve=batch.arranged(found.curve.sqrt().T, asked).movedim(-1, 0),
-        errors={
-            name: batch.arranged(values, asked)
-            for name, values in batch.judged(network, images, found.images, seen).items()
-        },
+        errors={name: batch.arranged(values, asked) for name, values in judged.items()},
         stopped=found.stopped,
         slower=found.slower,
     )

@@ -77,7 +77,21 @@ def _spread(found: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], share:
         return found  # with its switches, or with holes in its windows
     given = {n: given[n] for n in names if n in given and n != "dilation"}
     mean = F.avg_pool2d(**given, count_include_pad=False)
-    return found + share * ((mean - mean.detach()) - (found - found.detach()))
+    return _Shared.apply(found, mean, share)
+
+
+class _Shared(torch.autograd.Function):
+    """The first of two values, whose gradient goes to both."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, other: Tensor, share: float) -> Tensor:
+        ctx.share = share
+        return value.view_as(value)
+
+    @staticmethod
+    def backward(ctx: Any, *signals: Any) -> Any:
+        (signal,) = signals
+        return signal * (1 - ctx.share) if ctx.share < 1 else None, signal * ctx.share, None
 
 
 class _Leaky(torch.autograd.Function):
@@ -86,11 +100,14 @@ class _Leaky(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, top: float, share: float) -> Tensor:
         y = x.clamp(0, top) if top < float("inf") else x.clamp_min(0)
-        ctx.share = share
-        ctx.save_for_backward((y > 0) & (y < top) if top < float("inf") else y > 0)
+        ctx.share, ctx.top = share, top
+        ctx.save_for_backward(y)
         return y
 
     @staticmethod
     def backward(ctx: Any, *signals: Any) -> Any:
-        (signal,), (on,) = signals, ctx.saved_tensors
-        return torch.where(on, signal, signal * ctx.share), None, None
+        (signal,), (y,) = signals, ctx.saved_tensors
+        if ctx.top < float("inf"):
+            return torch.where((y > 0) & (y < ctx.top), signal, signal * ctx.share), None, None
+        # one pass over the memory instead of three
+        return torch.ops.aten.leaky_relu_backward(signal, y, ctx.share, False), None, None

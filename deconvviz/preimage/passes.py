@@ -3,7 +3,7 @@
 Images stand in the batch in the order of their layers, deepest first. In a chain, the hook at a layer takes
 the last rows, whose features are complete, and hands only the others on: shallow pre-images cost what their
 layer costs. Where a network branches all rows go on to the deepest layer, since a row that is gone could
-not be added again.
+not be added again; so they do where a pass fails without those that left.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ def layered(module: nn.Module, paths: Mapping[str, str], chain: bool) -> Iterato
             if not count or layer in found:
                 return None  # nobody wants it, or it is the module's second call
             first = sum(counts[other] for other in counts if names.index(other) > names.index(layer))
+            if chain and len(output) != first + count:
+                raise RuntimeError(f"{len(output)} rows reach '{layer}', not {first + count}")
             found[layer] = output[first : first + count].clone()
             if len(found) == len(counts):
                 raise SeenEnough
@@ -54,15 +56,21 @@ def layered(module: nn.Module, paths: Mapping[str, str], chain: bool) -> Iterato
         found.clear()
         counts.clear()
         counts.update({layer: count for layer, count in of_each.items() if count})
-        with suppress(SeenEnough):
-            module(images)
+        try:
+            with suppress(SeenEnough):
+                module(images)
+        except RuntimeError:
+            nonlocal chain
+            if not chain or len(counts) == 1:
+                raise
+            chain = False  # it counts its rows by itself, and misses those that left
+            return run(images, of_each)
         return dict(found)
 
     with ExitStack() as undo:
         undo.enter_context(frozen(module))
-        for (
-            m
-        ) in module.modules():  # a copy less a layer than working in place under automatic differentiation
+        # a copy less a layer than working in place under automatic differentiation
+        for m in module.modules():
             if getattr(m, "inplace", False) is True:
                 undo.callback(setattr, m, "inplace", True)
                 m.inplace = False  # type: ignore[assignment]  # torch's modules declare no such attribute

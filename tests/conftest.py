@@ -14,6 +14,15 @@ from torch.nn import functional as F  # noqa: N812  # torch's own name for it
 _VARIABLE = "DECONVVIZ_DATA"
 
 
+def pytest_configure() -> None:
+    """Each of several test processes computes with its share of the cores, and so do its children."""
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 0))
+    if processes > 1:
+        threads = max(1, (os.cpu_count() or 1) // processes)
+        torch.set_num_threads(threads)
+        os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+
+
 def smooth_noise(height: int, width: int, seed: int = 0) -> Tensor:
     """(1, 3, H, W) float64: noise blurred at three scales, normalised: as smooth as a photograph."""
     generator = torch.Generator().manual_seed(seed)

@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from deconvviz import __version__
 
-HEAVY = {"torch", "torchvision", "matplotlib", "numpy", "PIL"}
+HEAVY = {"torch", "torchvision", "matplotlib", "numpy", "PIL", "cv2"}
 COMMANDS = ("project", "maps", "filters", "layers", "models", "predict", "train-classifier", "export")
-AT_ONCE = 0.5  # seconds, the best of five: what a person takes for at once
+COMMANDS += ("saliency", "segment", "randomise", "class-model", "invert")
+AT_ONCE = 0.5  # seconds of computing, the best of five: what a person takes for at once
 
 ASK = """
 import sys
@@ -99,10 +99,17 @@ def test_without_a_command_the_help_is_shown():
 def test_help_answers_at_once():
     times = []
     for _ in range(5):
-        start = time.perf_counter()
+        start = processor_time()
         assert python("-m", "deconvviz_cli", "--help").returncode == 0
-        times.append(time.perf_counter() - start)
+        times.append(processor_time() - start)
     assert min(times) < AT_ONCE, times
+
+
+def processor_time() -> float:
+    """Seconds that processes started here have computed: other tests beside them do not count."""
+    resource = pytest.importorskip("resource", reason="only Unix tells what processes have used")
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def test_the_installed_script_is_the_module():

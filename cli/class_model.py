@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from .optimising import check_places, end_as, shown_progress
+from .optimising import check_places, end_as, search_options, shown_progress
 from .options import layer_option, model_option, output_options, weights_options
 from .session import SESSION_OPTIONS, announce, open_session, targets
 
@@ -50,20 +50,7 @@ _LONGEST = 60  # letters of a class's name in that of a file
     "the network's own. simonyan2013: the published form, gradient ascent under an L2 penalty and nothing "
     "else.",
 )
-@click.option(
-    "--iterations",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Steps of the optimiser  [default: the preset's own].",
-)
-@click.option(
-    "--batch-size",
-    type=click.IntRange(min=1),
-    default=16,
-    show_default=True,
-    metavar="N",
-    help="Images differentiated together: fewer take less memory, and give the same.",
-)
+@search_options()
 @click.option("--each", is_flag=True, help="Also write every image as its own PNG.")
 @click.option("--arrays", is_flag=True, help="Also write the numbers: NAME.npz.")
 @model_option()

@@ -11,7 +11,7 @@ import click
 
 from deconvviz.errors import ImageError, ModelError
 
-from .optimising import check_places, end_as, shown_progress
+from .optimising import check_places, end_as, search_options, shown_progress
 from .options import image_arguments, layer_option, model_option, output_options, weights_options
 from .session import SESSION_OPTIONS, Session, announce, for_each_photo, open_session, pictures, targets
 
@@ -36,12 +36,6 @@ _NAMED = 4  # so many layers have an error of their own in the progress bar
     "norm, jitter and AdaGrad, as in theirs of 2016.",
 )
 @click.option(
-    "--iterations",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Steps of the optimiser; the preset's schedule is stretched to them  [default: the preset's own].",
-)
-@click.option(
     "--restarts",
     type=click.IntRange(min=1),
     default=1,
@@ -49,14 +43,7 @@ _NAMED = 4  # so many layers have an error of their own in the progress bar
     metavar="N",
     help="How often each is started, from other noise; the one with the lowest feature error is taken.",
 )
-@click.option(
-    "--batch-size",
-    type=click.IntRange(min=1),
-    default=16,
-    show_default=True,
-    metavar="N",
-    help="Images differentiated together: fewer take less memory, and give the same.",
-)
+@search_options()
 @click.option("--each", is_flag=True, help="Also write the input and every pre-image as its own PNG.")
 @click.option("--arrays", is_flag=True, help="Also write NAME.npz: input, preimage, layer, curve.")
 @model_option()

@@ -12,6 +12,8 @@ import click
 
 from deconvviz.errors import ModelError, OutputError
 
+from .options import F, together
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -33,6 +35,27 @@ def check_places(figures: Sequence[Path]) -> None:
             reason = f"no permission to write in {there}"
         if reason:
             raise OutputError(f"cannot write {path}: {reason}; choose another place with --out")
+
+
+def search_options() -> Callable[[F], F]:
+    """``--iterations`` and ``--batch-size``."""
+    return together(
+        click.option(
+            "--iterations",
+            type=click.IntRange(min=1),
+            metavar="N",
+            help="Steps of the optimiser; the preset's schedule is stretched to them  "
+            "[default: the preset's own].",
+        ),
+        click.option(
+            "--batch-size",
+            type=click.IntRange(min=1),
+            default=16,
+            show_default=True,
+            metavar="N",
+            help="Images differentiated together: fewer take less memory, and give the same.",
+        ),
+    )
 
 
 @contextmanager

@@ -113,6 +113,17 @@ def layer_option(required: bool = True) -> Callable[[F], F]:
     )
 
 
+def score_rule_option() -> Callable[[F], F]:
+    """``--rule`` of what starts from a class score: the plain gradient unless said otherwise."""
+    return click.option(
+        "--rule",
+        type=click.Choice(["gradient", "guided", "deconvnet"]),
+        default="gradient",
+        show_default=True,
+        help="How rectifiers treat the signal on its way down.",
+    )
+
+
 def output_options() -> Callable[[F], F]:
     """``--out`` and ``--quiet``."""
     return together(

@@ -21,9 +21,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from ..errors import LayerError, ModelError, WeightsError
+from ..errors import LayerError, ModelError
 from ..models import Network, layer_path, split
 from ..models.features import SeenEnough
+from ..models.numbers import blamed
 from .hooks import Recorder
 from .trace import Trace
 
@@ -95,12 +96,4 @@ def _check_numbers(trace: Trace, images: Tensor) -> None:
     """One look at the wanted maps finds NaN anywhere before them: convolution and pooling spread it."""
     if images.is_meta or all(_finite(maps) for maps in trace.maps.values()):
         return
-    if not torch.isfinite(images).all():
-        raise ModelError("the image tensor holds NaN or infinity")
-    for step in trace:
-        for name, value in (*step.module.named_parameters(), *step.module.named_buffers()):
-            if not torch.isfinite(value).all():
-                raise WeightsError(
-                    f"the weights hold NaN or infinity in '{step.name}.{name}'; the file is damaged"
-                )
-    raise ModelError("the network's activations are NaN or infinite for this image")
+    raise blamed(images, ((step.name, step.module) for step in trace))

@@ -59,3 +59,13 @@ class Rules:
     rectification: Rectification = Rectification.DECONVNET
     unpooling: Unpooling = Unpooling.SWITCHES
     lrn: ContrastNormalisation = ContrastNormalisation.IDENTITY
+
+    @classmethod
+    def customary(cls, rectification: Rectification) -> Rules:
+        """The rules that go with a rectification where nothing else is said.
+
+        The gradient is that of contrast normalisation too; the other two pass it unchanged.
+        """
+        exact = rectification is Rectification.GRADIENT
+        lrn = ContrastNormalisation.TRANSPOSE if exact else ContrastNormalisation.IDENTITY
+        return cls(rectification, lrn=lrn)

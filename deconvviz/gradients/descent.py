@@ -17,10 +17,11 @@ import torch
 from torch import Tensor, nn
 
 from ..deconvnet import Rules
-from ..errors import ModelError, WeightsError
+from ..errors import ModelError
 from ..models import Network
 from ..models.features import features_of, frozen
 from ..models.network import layer_path, leaves, split
+from ..models.numbers import blamed
 from .rectifying import ruled
 
 
@@ -106,18 +107,5 @@ def descend(model: nn.Module | Network, images: Tensor, layers: Sequence[str], r
             ) from error
     descent = Descent(images, attached)
     if not all(torch.isfinite(values).all() for values in descent.features.values()):
-        _blame(module, images)
+        raise blamed(images, leaves(module))
     return descent
-
-
-def _blame(module: nn.Module, images: Tensor) -> None:
-    """Says where values come from that are not numbers."""
-    if not torch.isfinite(images).all():
-        raise ModelError("the image tensor holds NaN or infinity")
-    for path, leaf in leaves(module):
-        for name, value in (*leaf._parameters.items(), *leaf._buffers.items()):
-            if value is not None and not value.is_meta and not torch.isfinite(value).all():
-                raise WeightsError(
-                    f"the weights hold NaN or infinity in '{path}.{name}'; the file is damaged"
-                )
-    raise ModelError("the network's activations are NaN or infinite for this image")

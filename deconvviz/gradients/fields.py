@@ -121,7 +121,7 @@ def _spans(
     return found
 
 
-class _Averaging(TorchFunctionMode):  # type: ignore[no-untyped-call, unused-ignore]  # torch's class, untyped
+class _Averaging(TorchFunctionMode):
     """Layers replaced by averages over what they see."""
 
     def __torch_function__(

@@ -28,7 +28,6 @@ import torch
 from torch import Tensor, nn
 
 from ..deconvnet import (
-    ContrastNormalisation,
     Projection,
     Record,
     Rectification,
@@ -199,10 +198,7 @@ def _seen(
     boxes: tuple[Tensor, Tensor] | None,
 ) -> list[Projection]:
     """The unit's projection by each rule: by the mirror, or in the windows given by differentiation."""
-    wanted = [
-        Rules(rule, lrn=ContrastNormalisation("transpose" if rule is Rectification.GRADIENT else "identity"))
-        for rule in rules
-    ]
+    wanted = [Rules.customary(rule) for rule in rules]
     if boxes is None:
         trace = record(module, image, [unit.layer])
         return [project_trace(trace, [unit], rules=each, seed="one") for each in wanted]

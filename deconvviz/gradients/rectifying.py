@@ -95,11 +95,11 @@ def ruled(module: nn.Module, rules: Rules) -> Iterator[None]:
         yield
 
 
-class _Ruled(TorchFunctionMode):  # type: ignore[no-untyped-call, unused-ignore]  # torch's class, untyped
+class _Ruled(TorchFunctionMode):
     """Catches the calls of a forward pass."""
 
     def __init__(self, rules: Rules) -> None:
-        super().__init__()  # type: ignore[no-untyped-call, unused-ignore]
+        super().__init__()
         self.rules = rules
 
     def __torch_function__(

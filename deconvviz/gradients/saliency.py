@@ -21,9 +21,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..deconvnet.rules import ContrastNormalisation, Rectification, Rules
+from ..deconvnet import Rectification, Rules
 from ..errors import LayerError, ModelError, UnitError
 from ..models import Network
+from ..models.classes import check_scores
 from .descent import descend
 
 
@@ -72,14 +73,9 @@ def saliency(
         >>> saliency(load_model("mini"), torch.zeros(2, 3, 64, 64), [3, 5]).maps.shape
         torch.Size([2, 64, 64])
     """
-    if any(t.is_meta for t in (*network.module.parameters(), *network.module.buffers())):
-        raise ModelError(
-            f"the weights {network.origin.label} serve {network.served()}, not {network.name}'s class scores"
-        )
-    exact = rule is Rectification.GRADIENT
-    lrn = ContrastNormalisation.TRANSPOSE if exact else ContrastNormalisation.IDENTITY
+    check_scores(network)
     try:
-        descent = descend(network, images, [""], Rules(rule, lrn=lrn))
+        descent = descend(network, images, [""], Rules.customary(rule))
     except LayerError as error:  # of the network's own output, which has no name
         given = str(error).removeprefix("''").partition(";")[0]
         raise ModelError(f"{network.name}{given}, not (N, classes) scores") from None

@@ -181,7 +181,7 @@ def in_photograph(box: Box, size: tuple[int, int], preset: Callable[[Any], Tenso
         preset: the network's: shorter side to ``resize_size``, then the centre of ``crop_size``.
     """
     crop: int = preset.crop_size[0]  # type: ignore[attr-defined]  # torchvision's, untyped
-    short: int = preset.resize_size[0]  # type: ignore[attr-defined]
+    short: int = preset.resize_size[0]  # type: ignore[attr-defined]  # as above
     ends = []
     for start, length, side in zip(box[:2], box[2:], reversed(size), strict=True):
         resized = _times(crop) * short * side // min(size)

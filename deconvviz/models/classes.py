@@ -79,6 +79,18 @@ def class_count(network: Network) -> int:
     )
 
 
+def check_scores(network: Network) -> None:
+    """Whether the weights for a network's class scores are there.
+
+    Raises:
+        ModelError: they are not; the message says what is.
+    """
+    if any(t.is_meta for t in (*network.module.parameters(), *network.module.buffers())):
+        raise ModelError(
+            f"the weights {network.origin.label} serve {network.served()}, not {network.name}'s class scores"
+        )
+
+
 def class_ids(network: Network) -> tuple[str, ...]:
     """The classes' WordNet ids or folder names by number; empty where none are known."""
     names = network.categories

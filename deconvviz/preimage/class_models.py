@@ -21,6 +21,7 @@ from torch import Tensor
 
 from ..errors import LayerError, ModelError, UnitError, WeightsError
 from ..models import Network
+from ..models.classes import check_scores
 from ..models.features import features_of, frozen
 from . import legible, simonyan2013
 from .methods import Draws, Setting
@@ -96,10 +97,8 @@ def class_models(
         raise ModelError(f"no method '{method}' of class models; there are: {', '.join(METHODS)}")
     if not units:
         raise UnitError("no units to find images for")
-    if not layer and any(t.is_meta for t in (*network.module.parameters(), *network.module.buffers())):
-        raise ModelError(
-            f"the weights {network.origin.label} serve {network.served()}, not {network.name}'s class scores"
-        )
+    if not layer:
+        check_scores(network)
     paths = {layer: network.path_of(layer) if layer else ""}
     device = next((p.device for p in network.module.parameters() if not p.is_meta), torch.device("cpu"))
     steps = iterations or METHODS[method].ITERATIONS

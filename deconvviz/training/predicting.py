@@ -13,6 +13,7 @@ from torch import Tensor
 from ..data.datasets import DataSet
 from ..errors import DataError, ModelError, nearest
 from ..models import Network
+from ..models.classes import check_scores
 from .augment import normalised, resized
 from .evaluation import Evaluation, evaluate
 from .processes import Processes
@@ -60,10 +61,7 @@ def predict(network: Network, images: Tensor, topk: int = 5) -> list[Prediction]
 
 def _scores(network: Network, images: Tensor) -> Tensor:
     """(N, classes) scores, or a word on why there are none."""
-    if any(t.is_meta for t in (*network.module.parameters(), *network.module.buffers())):
-        raise ModelError(
-            f"the weights {network.origin.label} serve {network.served()}, not {network.name}'s class scores"
-        )
+    check_scores(network)
     try:
         with torch.inference_mode():
             scores: object = network.module(images)

@@ -52,7 +52,3 @@ class Frequencies:
         spectrum = torch.view_as_complex(coefficients) * amplitudes
         made: Tensor = torch.fft.irfft2(spectrum, s=(self.side, self.side), norm="ortho")
         return made
-
-    def coefficients(self, images: Tensor) -> Tensor:
-        """The coefficients of given images: the inverse of `images`."""
-        return torch.view_as_real(torch.fft.rfft2(images, norm="ortho") / self.amplitudes).contiguous()

@@ -48,11 +48,11 @@ def leaking(share: float, pools: float = 0.0) -> Iterator[None]:
         yield
 
 
-class _Leaking(TorchFunctionMode):  # type: ignore[no-untyped-call, unused-ignore]  # torch's class, untyped
+class _Leaking(TorchFunctionMode):
     """Catches the rectifiers and max-pools of a forward pass."""
 
     def __init__(self, share: float, pools: float) -> None:
-        super().__init__()  # type: ignore[no-untyped-call, unused-ignore]
+        super().__init__()
         self.share, self.pools = share, pools
 
     def __torch_function__(

@@ -53,7 +53,7 @@ class Mahendran2015:
     def energy(self, errors: Tensor, step: int) -> Tensor:
         """See the module."""
         x = self.variable
-        prior = _LAMBDA_ALPHA * alpha_norm(x, 6.0) + self.variation * total_variation(x, 2.0)
+        prior = _LAMBDA_ALPHA * alpha_norm(x, 6.0) + self.variation * total_variation(x)
         return errors + prior / (2 * self.sigma**2)
 
     def move(self, gradient: Tensor, step: int) -> None:

@@ -26,7 +26,7 @@ from .steppers import LeakyAdagrad
 
 ITERATIONS = 350
 BOUND = 80.0
-_ALPHA, _BETA, _VARIATION, _BOX = 6.0, 2.0, BOUND / 6.5, 160.0
+_ALPHA, _VARIATION, _BOX = 6.0, BOUND / 6.5, 160.0
 _RATES = [(300, 1.0), (50, 0.1)]
 
 
@@ -63,8 +63,8 @@ class Mahendran2016:
         for canvas, room in zip(self.variable, self.room, strict=True):
             whole = canvas[None, :, : self.side + room - 1, : self.side + room - 1]
             colours.append(colour_norm(whole, _ALPHA))
-            variations.append(total_variation(whole, _BETA))
-        prior: Tensor = torch.cat(colours) / BOUND**_ALPHA + torch.cat(variations) / _VARIATION**_BETA
+            variations.append(total_variation(whole))
+        prior: Tensor = torch.cat(colours) / BOUND**_ALPHA + torch.cat(variations) / _VARIATION**2
         return self.weight * errors + prior / pixels
 
     def move(self, gradient: Tensor, step: int) -> None:

@@ -78,3 +78,8 @@ def photos(count: int = 1, side: int = SIDE) -> Tensor:
 def same(found: Tensor, wanted: Tensor, tolerance: float = 1e-4) -> None:
     """Equal up to a share of the largest value."""
     torch.testing.assert_close(found, wanted, rtol=0, atol=tolerance * float(wanted.abs().max()))
+
+
+def coefficients_of(space, images):
+    """What `space.images` makes the images of."""
+    return torch.view_as_real(torch.fft.rfft2(images, norm="ortho") / space.amplitudes).contiguous()

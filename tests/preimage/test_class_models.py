@@ -20,6 +20,7 @@ from deconvviz.preimage.optimising import PATIENCE
 from deconvviz.preimage.targets import Place
 
 from ..cli import mynets
+from .support import coefficients_of
 from .support import network as as_network
 
 
@@ -230,7 +231,7 @@ def test_images_that_are_not_normalised() -> None:
 def test_a_blurred_image_is_convolved_with_a_gaussian() -> None:
     space, image = Frequencies(16), torch.zeros(1, 3, 16, 16)
     image[..., 8, 8] = 1
-    blurred = space.images(space.coefficients(image), blur=1.5)
+    blurred = space.images(coefficients_of(space, image), blur=1.5)
     away = torch.arange(16) - 8
     gauss = torch.exp(-(away**2) / (2 * 1.5**2))
     expected = gauss[:, None] * gauss / gauss.sum() ** 2

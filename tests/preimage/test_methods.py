@@ -18,7 +18,7 @@ from deconvviz.preimage.methods import Draws, Setting, segments
 from deconvviz.preimage.steppers import Adam
 from deconvviz.preimage.targets import Place
 
-from .support import SIDE, WIDE, network, photos, same
+from .support import SIDE, WIDE, coefficients_of, network, photos, same
 
 STD = torch.tensor([0.23, 0.22, 0.24])[:, None, None]
 PLACES = {"conv1": (0.5, 4), "pool1": (0.75, 16), "conv2": (1.0, 16)}
@@ -213,7 +213,7 @@ def test_adam_is_torchs() -> None:
 @pytest.mark.parametrize("side", [8, 9])
 def test_coefficients_and_images_are_each_others_inverse(side: int) -> None:
     space, images = Frequencies(side), photos(2, side)
-    coefficients = space.coefficients(images)
+    coefficients = coefficients_of(space, images)
     assert coefficients.shape == (2, *space.shape)
     same(space.images(coefficients), images, 1e-5)
 

@@ -77,7 +77,7 @@ class Network:
             WeightsError: the weights file has no values for it.
         """
         path = layer_path(self.module, layer, self.paper_names)
-        if not self._serves(path):
+        if not self.serves(path):
             raise WeightsError(
                 f"the weights {self.origin.label} have no values for '{layer}'; they serve {self.served()}"
             )
@@ -92,10 +92,10 @@ class Network:
     def served(self) -> str:
         """The range of paper names (or module paths) whose weights are there: ``conv1 to pool5``."""
         names = self.paper_names or {path: path for path, _ in leaves(self.module)}
-        served = [name for name, path in names.items() if self._serves(path)]
+        served = [name for name, path in names.items() if self.serves(path)]
         return f"{served[0]} to {served[-1]}" if served else "no layer"
 
-    def _serves(self, path: str) -> bool:
+    def serves(self, path: str) -> bool:
         """Whether every module registered up to the end of `path` has its weights."""
         within = False
         for name, leaf in leaves(self.module):

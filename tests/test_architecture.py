@@ -28,6 +28,7 @@ LEVELS = {
     "deconvnet": 3,
     "gradients": 4,
     "preimage": 5,
+    "experiments": 5,
     "training": 4,
     "decoders": 5,
     "figures": 6,

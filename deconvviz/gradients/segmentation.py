@@ -32,6 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..data.seen import seen_axes
 from ..errors import DeconvvizError, ImageError
 from ..models import Network
 from ..models.building import preset
@@ -182,12 +183,10 @@ def in_photograph(box: Box, size: tuple[int, int], preset: Callable[[Any], Tenso
     """
     crop: int = preset.crop_size[0]  # type: ignore[attr-defined]  # torchvision's, untyped
     short: int = preset.resize_size[0]  # type: ignore[attr-defined]  # as above
-    ends = []
-    for start, length, side in zip(box[:2], box[2:], reversed(size), strict=True):
-        resized = _times(crop) * short * side // min(size)
-        gap = resized - _times(crop) * crop  # what the crop leaves away; negative where it adds a border
-        first = start + (round(gap / 2) if gap >= 0 else -(-gap // 2))
-        ends.append((max(first * side // resized, 0), min(-(-(first + length) * side // resized), side)))
+    axes, ends = seen_axes(size, _times(crop) * short, _times(crop) * crop), []
+    for start, length, axis in zip(box[:2], box[2:], axes, strict=True):
+        begin, side, resized = start + axis.first, axis.side, axis.resized
+        ends.append((max(begin * side // resized, 0), min(-(-(begin + length) * side // resized), side)))
     (top, bottom), (left, right) = ends
     return Box(top, left, bottom - top, right - left)
 

@@ -14,6 +14,7 @@ from .class_model import class_model
 from .evaluate import evaluate
 from .export import export
 from .filters import filters
+from .invariance import invariance
 from .invert import invert
 from .layers import layers
 from .maps import maps
@@ -51,6 +52,7 @@ for command in (
     saliency,
     segment,
     randomise,
+    invariance,
     class_model,
     train_classifier,
     export,

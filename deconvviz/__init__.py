@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         strongest,
         transpose,
     )
+    from .experiments.invariance import invariance
     from .gradients.projection import project_by_autograd
     from .gradients.randomising import randomise
     from .gradients.saliency import saliency
@@ -68,6 +69,7 @@ _HOME = {
     "Settings": "training.settings",
     "class_models": "preimage.class_models",
     "evaluate_decoders": "decoders.evaluating",
+    "invariance": "experiments.invariance",
     "invert": "preimage.inversion",
     "load_decoder": "decoders.decoder",
     "load_model": "models",
@@ -106,6 +108,7 @@ __all__ = [
     "class_models",
     "evaluate_decoders",
     "figures",
+    "invariance",
     "invert",
     "load_decoder",
     "load_model",

@@ -7,6 +7,7 @@ from .curves import curves_figure
 from .decoder_curves import decoder_curves_figure
 from .errors import errors_figure
 from .filters import filters_figure
+from .invariance import Moved, Subject, invariance_figure
 from .inversion import PreImages, inversion_figure
 from .maps import maps_figure
 from .predictions import Card, predictions_figure
@@ -19,9 +20,11 @@ from .survival import Track, survival_figure
 
 __all__ = [
     "Card",
+    "Moved",
     "Pair",
     "PreImages",
     "Strip",
+    "Subject",
     "Track",
     "class_models_figure",
     "confusion_figure",
@@ -29,6 +32,7 @@ __all__ = [
     "decoder_curves_figure",
     "errors_figure",
     "filters_figure",
+    "invariance_figure",
     "inversion_figure",
     "maps_figure",
     "pairs_figure",

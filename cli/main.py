@@ -11,6 +11,7 @@ from deconvviz import __version__
 from deconvviz.errors import DeconvvizError
 
 from .class_model import class_model
+from .correspondence import correspondence
 from .evaluate import evaluate
 from .export import export
 from .filters import filters
@@ -53,6 +54,7 @@ for command in (
     segment,
     randomise,
     invariance,
+    correspondence,
     class_model,
     train_classifier,
     export,

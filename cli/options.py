@@ -113,6 +113,26 @@ def layer_option(required: bool = True) -> Callable[[F], F]:
     )
 
 
+def square_options() -> Callable[[F], F]:
+    """``--size`` and ``--fill`` of a square that covers a part of the image."""
+    return together(
+        click.option(
+            "--size",
+            type=click.IntRange(min=1),
+            metavar="PIXELS",
+            help="Side of the square, in the network's input  [default: 50 of 224, in proportion].",
+        ),
+        click.option(
+            "--fill",
+            type=click.Choice(["grey", "mean", "noise", "blur"]),
+            default="grey",
+            show_default=True,
+            help="What is in the square: mid-grey, the mean colour that the network subtracts, noise, or the "
+            "image so blurred that nothing can be made out.",
+        ),
+    )
+
+
 def score_rule_option() -> Callable[[F], F]:
     """``--rule`` of what starts from a class score: the plain gradient unless said otherwise."""
     return click.option(

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         strongest,
         transpose,
     )
+    from .experiments.correspondence import correspondence
     from .experiments.invariance import invariance
     from .gradients.projection import project_by_autograd
     from .gradients.randomising import randomise
@@ -68,6 +69,7 @@ _HOME = {
     "Recipe": "decoders.recipes",
     "Settings": "training.settings",
     "class_models": "preimage.class_models",
+    "correspondence": "experiments.correspondence",
     "evaluate_decoders": "decoders.evaluating",
     "invariance": "experiments.invariance",
     "invert": "preimage.inversion",
@@ -106,6 +108,7 @@ __all__ = [
     "Unpooling",
     "__version__",
     "class_models",
+    "correspondence",
     "evaluate_decoders",
     "figures",
     "invariance",

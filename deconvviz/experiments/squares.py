@@ -87,6 +87,24 @@ def in_proportion(pixels: int, side: int) -> int:
     return max(1, round(pixels * side / PAPER_SIDE))
 
 
+def check_size(size: int, image_size: tuple[int, int]) -> None:
+    """Whether a square fits an image.
+
+    Args:
+        size: its side in pixels.
+        image_size: height and width of the image.
+
+    Raises:
+        ModelError: it does not.
+    """
+    height, width = image_size
+    if not 1 <= size <= min(image_size):
+        raise ModelError(
+            f"a square of {size} pixels does not fit an image of {height}x{width}: "
+            f"give a size from 1 to {min(image_size)}"
+        )
+
+
 def _blurred(images: Tensor) -> Tensor:
     """A Gaussian blur, along rows and then columns, of images that go on as their edges are."""
     result = images

@@ -3,6 +3,7 @@
 from .canvas import save_figure
 from .class_models import class_models_figure
 from .confusion import confusion_figure
+from .correspondence import correspondence_figure
 from .curves import curves_figure
 from .decoder_curves import decoder_curves_figure
 from .errors import errors_figure
@@ -28,6 +29,7 @@ __all__ = [
     "Track",
     "class_models_figure",
     "confusion_figure",
+    "correspondence_figure",
     "curves_figure",
     "decoder_curves_figure",
     "errors_figure",

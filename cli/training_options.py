@@ -60,6 +60,12 @@ def training_options() -> Callable[[F], F]:
         _option("--precision", click.Choice(PRECISIONS), None, "Mixed precision is auto where it is native."),
         _option("--channels-last/--channels-first", None, None, "Memory layout of images and weights."),
         _option(
+            "--renormalise",
+            _POSITIVE,
+            "RMS",
+            "Scale filters of larger root mean square back to it after each step; Zeiler & Fergus: 0.1.",
+        ),
+        _option(
             "--freeze",
             None,
             "PART",

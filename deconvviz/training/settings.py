@@ -42,6 +42,8 @@ class Settings:
             little smaller than testing is faster and often better (Touvron et al. 2019).
         precision: ``float32``, ``bf16`` (autocast; weights stay float32), or ``auto``.
         channels_last: memory layout of images and weights.
+        renormalise: scale filters of convolutions back to this root mean square after each step, where they
+            exceed it; None lets them grow.
         freeze: module whose weights stay as they are (``features``); its outputs are computed once.
         patience: stop after so many epochs without a better validation accuracy; None never does.
         snapshots: keep the weights of the epochs in `SNAPSHOT_EPOCHS`.
@@ -66,6 +68,7 @@ class Settings:
     crop_size: int | None = None
     precision: str = "auto"
     channels_last: bool = True
+    renormalise: float | None = None
     freeze: str | None = None
     patience: int | None = None
     snapshots: bool = False

@@ -29,6 +29,7 @@ from .evaluation import Evaluation, evaluate
 from .feeding import check_scores, feeds, shown
 from .frozen import check_beginning, replace_frozen
 from .processes import Processes
+from .renormalise import renormalise
 from .settings import Settings
 from .synchronised import globally
 
@@ -167,6 +168,8 @@ class Trainer:
         self.optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         self.optimiser.step()
+        if self._settings.renormalise is not None:
+            renormalise(self.module, self._settings.renormalise)
         return torch.stack([loss.detach().double(), (scores.argmax(1) == labels).sum().double()])
 
     def validate(self) -> Evaluation:

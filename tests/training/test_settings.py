@@ -30,6 +30,7 @@ OTHER = Settings(
     crop_size=24,
     precision="bf16",
     channels_last=False,
+    renormalise=0.2,
     freeze="features",
     patience=3,
     snapshots=True,

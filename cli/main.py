@@ -15,6 +15,7 @@ from .correspondence import correspondence
 from .evaluate import evaluate
 from .export import export
 from .filters import filters
+from .health import health
 from .invariance import invariance
 from .invert import invert
 from .layers import layers
@@ -55,6 +56,7 @@ for command in (
     randomise,
     invariance,
     correspondence,
+    health,
     class_model,
     train_classifier,
     export,

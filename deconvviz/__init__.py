@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         transpose,
     )
     from .experiments.correspondence import correspondence
+    from .experiments.filter_health import filter_health
     from .experiments.invariance import invariance
     from .gradients.projection import project_by_autograd
     from .gradients.randomising import randomise
@@ -71,6 +72,7 @@ _HOME = {
     "class_models": "preimage.class_models",
     "correspondence": "experiments.correspondence",
     "evaluate_decoders": "decoders.evaluating",
+    "filter_health": "experiments.filter_health",
     "invariance": "experiments.invariance",
     "invert": "preimage.inversion",
     "load_decoder": "decoders.decoder",
@@ -111,6 +113,7 @@ __all__ = [
     "correspondence",
     "evaluate_decoders",
     "figures",
+    "filter_health",
     "invariance",
     "invert",
     "load_decoder",

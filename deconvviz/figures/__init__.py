@@ -8,6 +8,7 @@ from .curves import curves_figure
 from .decoder_curves import decoder_curves_figure
 from .errors import errors_figure
 from .filters import filters_figure
+from .health import health_figure
 from .invariance import Moved, Subject, invariance_figure
 from .inversion import PreImages, inversion_figure
 from .maps import maps_figure
@@ -34,6 +35,7 @@ __all__ = [
     "decoder_curves_figure",
     "errors_figure",
     "filters_figure",
+    "health_figure",
     "invariance_figure",
     "inversion_figure",
     "maps_figure",

@@ -13,6 +13,7 @@ from deconvviz.errors import DeconvvizError
 from .class_model import class_model
 from .correspondence import correspondence
 from .evaluate import evaluate
+from .evolution import evolution
 from .export import export
 from .filters import filters
 from .health import health
@@ -56,6 +57,7 @@ for command in (
     randomise,
     invariance,
     correspondence,
+    evolution,
     health,
     class_model,
     train_classifier,

@@ -49,8 +49,10 @@ if TYPE_CHECKING:
         transpose,
     )
     from .experiments.correspondence import correspondence
+    from .experiments.evolution import evolution
     from .experiments.filter_health import filter_health
     from .experiments.invariance import invariance
+    from .experiments.settling import settling
     from .gradients.projection import project_by_autograd
     from .gradients.randomising import randomise
     from .gradients.saliency import saliency
@@ -61,6 +63,7 @@ if TYPE_CHECKING:
     from .training.classifier import train_classifier
     from .training.predicting import predict
     from .training.settings import Settings
+    from .training.snapshots import snapshots_of
 
 _HOME = {
     "DataSet": "data.datasets",
@@ -72,6 +75,7 @@ _HOME = {
     "class_models": "preimage.class_models",
     "correspondence": "experiments.correspondence",
     "evaluate_decoders": "decoders.evaluating",
+    "evolution": "experiments.evolution",
     "filter_health": "experiments.filter_health",
     "invariance": "experiments.invariance",
     "invert": "preimage.inversion",
@@ -86,6 +90,8 @@ _HOME = {
     "recipe": "decoders.recipes",
     "saliency": "gradients.saliency",
     "segment": "gradients.segmentation",
+    "settling": "experiments.settling",
+    "snapshots_of": "training.snapshots",
     "train_classifier": "training.classifier",
     "train_decoders": "decoders.training",
 }  # everything else lives in deconvnet
@@ -112,6 +118,7 @@ __all__ = [
     "class_models",
     "correspondence",
     "evaluate_decoders",
+    "evolution",
     "figures",
     "filter_health",
     "invariance",
@@ -131,6 +138,8 @@ __all__ = [
     "record",
     "saliency",
     "segment",
+    "settling",
+    "snapshots_of",
     "strongest",
     "train_classifier",
     "train_decoders",

@@ -7,6 +7,7 @@ from .correspondence import correspondence_figure
 from .curves import curves_figure
 from .decoder_curves import decoder_curves_figure
 from .errors import errors_figure
+from .evolution import evolution_figure
 from .filters import filters_figure
 from .health import health_figure
 from .invariance import Moved, Subject, invariance_figure
@@ -18,6 +19,7 @@ from .randomising import randomising_figure
 from .reconstructions import Pair, Strip, pairs_figure, strips_figure
 from .saliency import saliency_figure
 from .segmentation import segmentation_figure
+from .settling import settling_figure
 from .survival import Track, survival_figure
 
 __all__ = [
@@ -34,6 +36,7 @@ __all__ = [
     "curves_figure",
     "decoder_curves_figure",
     "errors_figure",
+    "evolution_figure",
     "filters_figure",
     "health_figure",
     "invariance_figure",
@@ -46,6 +49,7 @@ __all__ = [
     "saliency_figure",
     "save_figure",
     "segmentation_figure",
+    "settling_figure",
     "strips_figure",
     "survival_figure",
 ]

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from .experiments.evolution import evolution
     from .experiments.filter_health import filter_health
     from .experiments.invariance import invariance
+    from .experiments.occlusion import occlude
     from .experiments.settling import settling
     from .gradients.projection import project_by_autograd
     from .gradients.randomising import randomise
@@ -81,6 +82,7 @@ _HOME = {
     "invert": "preimage.inversion",
     "load_decoder": "decoders.decoder",
     "load_model": "models",
+    "occlude": "experiments.occlusion",
     "open_data": "data.datasets",
     "open_photo": "data.images",
     "predict": "training.predicting",
@@ -126,6 +128,7 @@ __all__ = [
     "load_decoder",
     "load_model",
     "mirror",
+    "occlude",
     "open_data",
     "open_photo",
     "predict",

@@ -55,9 +55,18 @@ class Answers:
         Raises:
             ModelError: scores were not asked for.
         """
+        return self.scored.double().softmax(1)[:, target].cpu()
+
+    @property
+    def scored(self) -> Tensor:
+        """(N, classes): the scores.
+
+        Raises:
+            ModelError: they were not asked for.
+        """
         if self.scores is None:
             raise ModelError("the pass kept no class scores")
-        return self.scores.double().softmax(1)[:, target].cpu()
+        return self.scores
 
 
 def answers(network: Network, images: Tensor, layers: Sequence[str], *, scores: bool = True) -> Answers:

@@ -22,6 +22,7 @@ from .invert import invert
 from .layers import layers
 from .maps import maps
 from .models import models
+from .occlude import occlude
 from .predict import predict
 from .project import project
 from .randomise import randomise
@@ -55,6 +56,7 @@ for command in (
     saliency,
     segment,
     randomise,
+    occlude,
     invariance,
     correspondence,
     evolution,

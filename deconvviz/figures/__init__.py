@@ -13,6 +13,7 @@ from .health import health_figure
 from .invariance import Moved, Subject, invariance_figure
 from .inversion import PreImages, inversion_figure
 from .maps import maps_figure
+from .occlusion import Firing, occlusion_figure
 from .predictions import Card, predictions_figure
 from .projection import projection_figure
 from .randomising import randomising_figure
@@ -24,6 +25,7 @@ from .survival import Track, survival_figure
 
 __all__ = [
     "Card",
+    "Firing",
     "Moved",
     "Pair",
     "PreImages",
@@ -42,6 +44,7 @@ __all__ = [
     "invariance_figure",
     "inversion_figure",
     "maps_figure",
+    "occlusion_figure",
     "pairs_figure",
     "predictions_figure",
     "projection_figure",

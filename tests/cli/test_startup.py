@@ -14,6 +14,7 @@ from deconvviz import __version__
 HEAVY = {"torch", "torchvision", "matplotlib", "numpy", "PIL", "cv2"}
 COMMANDS = ("project", "maps", "filters", "layers", "models", "predict", "train-classifier", "export")
 COMMANDS += ("saliency", "segment", "randomise", "class-model", "invert")
+COMMANDS += ("occlude", "invariance", "correspondence", "evolution", "health")
 AT_ONCE = 0.5  # seconds of computing, the best of five: what a person takes for at once
 
 ASK = """

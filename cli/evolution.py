@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .data_options import DATA_OPTIONS, opened_data
-from .options import device_option, layer_option, output_options, seed_option
+from .options import device_option, layer_option, output_options, rule_option, seed_option
 from .session import announce, place_of, targets
 
 if TYPE_CHECKING:
@@ -58,13 +58,7 @@ def _numbers(_context: click.Context, _option: click.Parameter, given: tuple[str
     metavar="FOLDER",
     help="Where tiny-imagenet or cifar10 lies now, if it moved.",
 )
-@click.option(
-    "--rule",
-    type=click.Choice(["deconvnet", "gradient", "guided"]),
-    default="deconvnet",
-    show_default=True,
-    help="How rectifiers treat the signal on its way down.",
-)
+@rule_option("deconvnet")
 @click.option(
     "--within",
     type=click.FloatRange(min=0, max=180, min_open=True),

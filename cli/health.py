@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from deconvviz.errors import ModelError
-
 from .data_options import DATA_OPTIONS, data_options, opened_data
 from .earlier import as_trained, given_options
 from .options import layer_option, model_option, output_options, weights_options
-from .session import Session, announce, open_session, targets
+from .session import Session, announce, open_session, targets, within_memory
 
 if TYPE_CHECKING:
     from deconvviz.data.datasets import DataSet, LabelledImages
@@ -116,7 +114,6 @@ def _chosen(data: DataSet, most: int | None) -> LabelledImages:
 def _health(
     session: Session, layers: Sequence[str], images: LabelledImages | None, batch_size: int, quiet: bool
 ) -> list[FilterHealth]:
-    import torch
     from tqdm import tqdm
 
     from deconvviz.experiments.filter_health import filter_health
@@ -128,13 +125,11 @@ def _health(
     rows = [images.rows[i : i + batch_size] for i in range(0, len(images), batch_size)]
     pixels = gathered(images.pixels, images.labels, rows, session.device)
     batches = (seen(session.network, batch, channels_last=True) for batch, _ in pixels)
-    with tqdm(total=len(images), desc="looking", unit="img", disable=quiet) as bar:
-        try:
-            return filter_health(session.network, layers, batches, advance=bar.update)
-        except torch.OutOfMemoryError:
-            raise ModelError(
-                f"not enough memory on {session.device}: give a smaller --batch-size than {batch_size}"
-            ) from None
+    with (
+        tqdm(total=len(images), desc="looking", unit="img", disable=quiet) as bar,
+        within_memory(session, batch_size),
+    ):
+        return filter_health(session.network, layers, batches, advance=bar.update)
 
 
 def _tell(session: Session, found: Sequence[FilterHealth], missing: Sequence[str], shown: bool) -> None:

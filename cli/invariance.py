@@ -11,7 +11,7 @@ from deconvviz.errors import ModelError
 
 from .optimising import check_places
 from .options import image_arguments, layer_option, model_option, output_options, weights_options
-from .session import SESSION_OPTIONS, Session, announce, open_session, pictures, targets
+from .session import SESSION_OPTIONS, Session, announce, open_session, pictures, targets, within_memory
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -150,25 +150,23 @@ def invariance(
     whole = torch.stack([scene.shown for scene in scenes])
     scores = bool(named) or _scores(session, whole, quiet)
     views = 1 + sum(not does_nothing(kind, x) for kind, xs in plan.items() for x in xs)
-    with tqdm(total=len(photos) * views, desc="transforming", unit="img", disable=quiet) as bar:
-        try:
-            found = found_for(
-                network,
-                scenes,
-                layers or None,
-                targets=named * len(photos) if len(named) == 1 else named or None,
-                scores=scores,
-                translate=translate,
-                scale_to=scale_to,
-                rotate_to=rotate_to,
-                steps=steps,
-                batch_size=batch_size,
-                advance=bar.update,
-            )
-        except torch.OutOfMemoryError:
-            raise ModelError(
-                f"not enough memory on {session.device}: give a smaller --batch-size than {batch_size}"
-            ) from None
+    with (
+        tqdm(total=len(photos) * views, desc="transforming", unit="img", disable=quiet) as bar,
+        within_memory(session, batch_size),
+    ):
+        found = found_for(
+            network,
+            scenes,
+            layers or None,
+            targets=named * len(photos) if len(named) == 1 else named or None,
+            scores=scores,
+            translate=translate,
+            scale_to=scale_to,
+            rotate_to=rotate_to,
+            steps=steps,
+            batch_size=batch_size,
+            advance=bar.update,
+        )
     given = {"fill": fill, "crop_first": crop_first, "relative": relative, "steps": steps}
     shown = found.in_lengths() if relative else found
     results = InvarianceResults(session, photos, scenes, shown, asked, given)

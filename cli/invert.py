@@ -9,11 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from deconvviz.errors import ImageError, ModelError
+from deconvviz.errors import ImageError
 
 from .optimising import check_places, end_as, search_options, shown_progress
 from .options import image_arguments, layer_option, model_option, output_options, weights_options
-from .session import SESSION_OPTIONS, Session, announce, for_each_photo, open_session, pictures, targets
+from .session import (
+    SESSION_OPTIONS,
+    Session,
+    announce,
+    for_each_photo,
+    open_session,
+    pictures,
+    targets,
+    within_memory,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -98,24 +107,21 @@ def invert(
             raise
         bad = error
     start = time.perf_counter()
-    with shown_progress("inverting", options["quiet"], lambda errors: _said(layers, errors)) as watch:
-        try:
-            found = inverted(
-                session.network,
-                torch.cat([batch for _, _, batch in seen]),
-                layers,
-                preset,
-                restarts=restarts,
-                iterations=iterations,
-                seed=options["seed"],
-                at_once=batch_size,
-                watch=watch,
-            )
-        except torch.OutOfMemoryError:
-            raise ModelError(
-                f"not enough memory on {session.device}: give a smaller --batch-size than {batch_size}, "
-                "fewer --restarts or fewer images at once"
-            ) from None
+    with (
+        shown_progress("inverting", options["quiet"], lambda errors: _said(layers, errors)) as watch,
+        within_memory(session, batch_size, ", fewer --restarts or fewer images at once"),
+    ):
+        found = inverted(
+            session.network,
+            torch.cat([batch for _, _, batch in seen]),
+            layers,
+            preset,
+            restarts=restarts,
+            iterations=iterations,
+            seed=options["seed"],
+            at_once=batch_size,
+            watch=watch,
+        )
     if found.stopped == "interrupted" and not len(found.curve):
         raise KeyboardInterrupt  # and there is nothing yet to be shown
     facts = {"preset": preset, "seconds": round(time.perf_counter() - start, 2)}

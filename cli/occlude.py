@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from deconvviz.errors import ModelError
-
 from .options import (
     image_arguments,
     layer_option,
@@ -17,7 +15,15 @@ from .options import (
     square_options,
     weights_options,
 )
-from .session import SESSION_OPTIONS, announce, for_each_photo, open_session, pictures, targets
+from .session import (
+    SESSION_OPTIONS,
+    announce,
+    for_each_photo,
+    open_session,
+    pictures,
+    targets,
+    within_memory,
+)
 
 if TYPE_CHECKING:
     from deconvviz.data.images import Photo
@@ -99,7 +105,6 @@ def occlude(
     paths = pictures(images, sample)
     places = targets([path.stem for path in paths], ["occlude"], out)
     session = open_session(**{name: options[name] for name in SESSION_OPTIONS})
-    import torch
     from tqdm import tqdm
 
     from deconvviz.experiments.occlusion import occlude as occluded
@@ -121,26 +126,23 @@ def occlude(
 
     def work(i: int, photo: Photo) -> None:
         batch = session.see(photo.image)
-        with tqdm(total=steps, desc=photo.name, unit="place", disable=options["quiet"]) as bar:
-            try:
-                found = occluded(
-                    network,
-                    batch,
-                    target=target,
-                    layer=layer,
-                    channel=unit,
-                    size=size,
-                    stride=stride,
-                    fill=options["fill"],
-                    seed=options["seed"],
-                    batch_size=options["batch_size"],
-                    advance=bar.update,
-                )
-            except torch.OutOfMemoryError:
-                raise ModelError(
-                    f"not enough memory on {session.device}: give a smaller --batch-size than "
-                    f"{options['batch_size']}"
-                ) from None
+        with (
+            tqdm(total=steps, desc=photo.name, unit="place", disable=options["quiet"]) as bar,
+            within_memory(session, options["batch_size"]),
+        ):
+            found = occluded(
+                network,
+                batch,
+                target=target,
+                layer=layer,
+                channel=unit,
+                size=size,
+                stride=stride,
+                fill=options["fill"],
+                seed=options["seed"],
+                batch_size=options["batch_size"],
+                advance=bar.update,
+            )
         shown = [firing_of(session, photo, batch, found.layer, found.channel)]
         shown += gallery.strongest(found.layer, found.channel, but=photo.sha256)
         results = OcclusionResults(session, photo, batch, found, shown, asked, options["fill"])

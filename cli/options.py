@@ -133,12 +133,12 @@ def square_options() -> Callable[[F], F]:
     )
 
 
-def score_rule_option() -> Callable[[F], F]:
-    """``--rule`` of what starts from a class score: the plain gradient unless said otherwise."""
+def rule_option(default: str) -> Callable[[F], F]:
+    """``--rule``: the deconvnet's for units, the plain gradient for what starts from a class score."""
     return click.option(
         "--rule",
-        type=click.Choice(["gradient", "guided", "deconvnet"]),
-        default="gradient",
+        type=click.Choice(["deconvnet", "gradient", "guided"]),
+        default=default,
         show_default=True,
         help="How rectifiers treat the signal on its way down.",
     )

@@ -13,6 +13,7 @@ from .options import (
     layer_option,
     model_option,
     output_options,
+    rule_option,
     weights_options,
 )
 from .session import SESSION_OPTIONS, announce, for_each_photo, open_session, pictures, targets
@@ -49,13 +50,7 @@ from .units import unit_place
     show_default=True,
     help="Start from one activation, or from the unit's whole feature map.",
 )
-@click.option(
-    "--rule",
-    type=click.Choice(["deconvnet", "gradient", "guided"]),
-    default="deconvnet",
-    show_default=True,
-    help="How rectifiers treat the signal on its way down.",
-)
+@rule_option("deconvnet")
 @click.option(
     "--unpooling",
     type=click.Choice(["switches", "centre"]),

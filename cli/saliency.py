@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import image_arguments, model_option, output_options, score_rule_option, weights_options
+from .options import image_arguments, model_option, output_options, rule_option, weights_options
 from .session import SESSION_OPTIONS, announce, for_each_photo, open_session, pictures, targets
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _TOP = "top1"
     help="Whose score: a class's name, WordNet id or number, or top1, the most probable class of each image; "
     "repeatable.",
 )
-@score_rule_option()
+@rule_option("gradient")
 @click.option("--each", is_flag=True, help="Also write the input and every heat map and overlay as PNGs.")
 @click.option("--arrays", is_flag=True, help="Also write the numbers: NAME.npz.")
 @model_option()

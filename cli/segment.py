@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import image_arguments, model_option, output_options, score_rule_option, weights_options
+from .options import image_arguments, model_option, output_options, rule_option, weights_options
 from .session import SESSION_OPTIONS, Session, announce, for_each_photo, open_session, pictures, targets
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _QUANTILE = click.FloatRange(0, 1, min_open=True, max_open=True)
     metavar="CLASS|top1",
     help="Whose score: a class's name, WordNet id or number, or top1, the most probable class of each image.",
 )
-@score_rule_option()
+@rule_option("gradient")
 @click.option(
     "--foreground",
     type=_QUANTILE,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -129,6 +130,28 @@ def place_of(device: str) -> torch.device:
         why = (str(error).splitlines() or ["not available"])[0]
         raise ModelError(f"cannot compute on '{device}': {why}; try --device cpu") from None
     return place
+
+
+@contextmanager
+def within_memory(session: Session, batch_size: int, advice: str = "") -> Iterator[None]:
+    """Says what to do where the images that are computed together do not fit the device.
+
+    Args:
+        session: of the device.
+        batch_size: how many images that is.
+        advice: what else would help.
+
+    Raises:
+        ModelError: they do not.
+    """
+    import torch
+
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise ModelError(
+            f"not enough memory on {session.device}: give a smaller --batch-size than {batch_size}{advice}"
+        ) from None
 
 
 def pictures(images: Sequence[Path], sample: bool) -> list[Path]:

@@ -29,6 +29,7 @@ from ..models import Network, leaves
 from ..models.classes import check_scores
 from ..models.ends import last_maps
 from ..models.numbers import blamed
+from .answers import class_of
 from .partial import plan
 from .passes import Passes
 from .squares import check_size, fill_image, in_proportion
@@ -139,12 +140,7 @@ def occlude(
     cover = fill_image(network, images, fill, seed)
     passes = Passes(network, layer)
     maps, scores = passes.run(images)
-    if target is None:
-        target = int(scores[0].argmax())
-    elif not 0 <= target < scores.shape[1]:
-        raise UnitError(
-            f"no class {target}: {network.name} has {scores.shape[1]} classes, 0 to {scores.shape[1] - 1}"
-        )
+    target = class_of(network, scores, target)
     if channel is None:
         channel = int(maps[0].argmax())
     elif not 0 <= channel < maps.shape[1]:

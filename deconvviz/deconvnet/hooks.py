@@ -60,7 +60,8 @@ class Recorder:
         def hook(module: nn.Module, args: tuple[Any, ...]) -> Any:
             self.running, self.args = path, args
             parameters = (p for p in module._parameters.values() if p is not None)
-            if args and not args[0].is_meta and any(p.is_meta for p in parameters):
+            given = args[0] if args and isinstance(args[0], Tensor) else None
+            if given is not None and not given.is_meta and any(p.is_meta for p in parameters):
                 raise WeightsError(f"the weights have no values for '{path}'")
             if module in self.unwrapped and _row_major(args) and args[0].device.type == "cpu":
                 # Bit for bit the same maxima and places, up to six times as fast.

@@ -93,7 +93,7 @@ def answers(network: Network, images: Tensor, layers: Sequence[str], *, scores: 
             torch.inference_mode(),
             torch.autocast(images.device.type, enabled=False),
         ):
-            found = features_of(network.module, images, paths)
+            found = features_of(network.module, images.clone(), paths)  # a first layer may work in place
     except RuntimeError as error:
         why = str(error).splitlines()[0]
         raise ModelError(f"{network.name} does not take images of {tuple(images.shape)}: {why}") from error

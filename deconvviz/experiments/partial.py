@@ -122,10 +122,11 @@ def plan(
     module = network.module
     if any(m._forward_hooks or m._forward_pre_hooks for m in module.modules()):
         return None  # whatever they do, they expect whole maps
-    trace = record(network, images, masks=False, inputs=False)
-    if any(step.broken for step in trace):
-        return None
-    looked_at = record(network, images, [layer], masks=False, inputs=False).ends[layer]
+    trace = record(network, images.clone(), masks=False, inputs=False)  # a first layer may work in place
+    reshaped = any(isinstance(step.module, nn.Flatten) and len(step.output_shape) != 2 for step in trace)
+    if reshaped or any(step.broken for step in trace):
+        return None  # a reshape to maps is recorded as a flattening, and could not be repeated
+    looked_at = record(network, images.clone(), [layer], masks=False, inputs=False).ends[layer]
     chain = [step.module for step in trace]
     with frozen(module), torch.inference_mode(), torch.autocast(images.device.type, enabled=False):
         outputs = [images]

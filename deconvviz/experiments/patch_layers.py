@@ -135,7 +135,7 @@ class Differences:
         after = patches.beyond(self.sliding)
         owner, rows, columns = after.cells()
         index, inside = patches.find(owner[:, None, None], *self.sliding.inputs(rows, columns))
-        taps = inside[0].numel() if len(inside) else 1
+        taps = self.sliding.kernel[0] * self.sliding.kernel[1]
         index = index * taps + torch.arange(taps, device=index.device).view(1, *self.sliding.kernel)
         index, bags = index[inside], F.pad(inside.flatten(1).sum(1).cumsum(0), (1, 0))
         change = cells.sub_(self.given.index_select(0, patches.flat()))

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ..errors import LayerError
+from ..errors import LayerError, ModelError
 from .features import frozen
 from .network import Network, leaves
 
@@ -32,6 +32,8 @@ class _Call(NamedTuple):
 
 def first_layer(network: Network) -> str:
     """The rectified output of the first convolution: ``conv1``, ``conv1_1``, or a module path.
+
+    Where a function rectifies and no module does (GoogLeNet), it is the convolution's own output.
 
     Args:
         network: of any kind.
@@ -141,7 +143,11 @@ def _calls(network: Network) -> list[_Call]:
         for path, part in module.named_modules():
             if path:
                 undo.callback(part.register_forward_hook(keep(path)).remove)
-        module(torch.zeros(1, 3, side, side, dtype=weight.dtype, device=weight.device))
+        try:
+            module(torch.zeros(1, 3, side, side, dtype=weight.dtype, device=weight.device))
+        except RuntimeError as error:
+            why = str(error).splitlines()[0]
+            raise ModelError(f"{network.name} does not take images of {side}x{side}: {why}") from error
     return found
 
 

@@ -121,6 +121,18 @@ def test_single_precision_differs_by_rounding_alone() -> None:
     assert (quick.size, quick.stride, quick.layer) == (14, 13, "conv5")
 
 
+def test_a_first_layer_may_work_in_place() -> None:
+    net = nn.Sequential(
+        nn.Hardtanh(-0.1, 0.1, inplace=True), nn.Conv2d(3, 4, 3), nn.Flatten(), nn.LazyLinear(3)
+    )
+    network, image = wrapped(net.double(), 12), noise(2, 1, 3, 12, 12)
+    before = image.clone()
+    network.module(image.clone())
+    one, two = (occlude(network, image, layer="1", size=4, stride=4, partial=p) for p in (True, False))
+    assert torch.equal(image, before)
+    torch.testing.assert_close(one.score, two.score)
+
+
 def test_what_is_looked_at_unless_asked() -> None:
     network, image = small(), noise(2, 1, 3, SIDE, SIDE)
     found = occlude(network, image)

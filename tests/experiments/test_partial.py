@@ -124,6 +124,21 @@ def test_grouped_and_valid_convolutions_are_cut_out() -> None:
     assert same(net, image, 3, "Differences") == ["CutOut", "CellByCell", "Differences"]
 
 
+@BY_WAY
+def test_squares_that_no_output_sees(way: str) -> None:
+    """A stride of 4 leaves the last two rows and columns of 18 out."""
+    net = nn.Sequential(nn.Conv2d(3, 4, 4, 4), nn.ReLU(), nn.Conv2d(4, 5, 3, padding=1))
+    image = noise(1, 1, 3, 18, 18)
+    net, boxes = ending_in_scores(randomised(net, 2), image), torch.tensor([[16, 16, 2, 2]] * 5)
+    with pytest.MonkeyPatch.context() as patch:
+        forced(patch, way)
+        found = planned(net, image, boxes)
+        assert found is not None
+        _, scores = found.slide(noise(5, *image.shape), boxes, 0, 4, lambda _: None)
+    with torch.no_grad():
+        torch.testing.assert_close(scores, net(image).expand(5, -1))
+
+
 class Doubled(nn.Conv2d):
     """Not what its base class does."""
 
@@ -169,6 +184,33 @@ def test_not_where_something_else_comes_between() -> None:
     branching = nn.Sequential(Branching(), nn.Flatten(), nn.Linear(4 * 30 * 30, 3))
     assert planned(randomised(branching, 1), image, boxes) is None
     assert planned(small().half().float(), image.float(), boxes) is not None
+
+
+class Listed(nn.Module):
+    """Takes a list of maps."""
+
+    def forward(self, maps: list[Tensor]) -> Tensor:
+        return torch.cat(maps, 1)
+
+
+class Around(nn.Module):
+    """Joins two convolutions by `Listed`, or makes maps of a convolution's maps by a view."""
+
+    def __init__(self, listed: bool) -> None:
+        super().__init__()
+        self.first, self.join = nn.Conv2d(3, 4, 3), Listed() if listed else None
+        self.second, self.scores = nn.Conv2d(8, 2, 3), nn.Linear(2, 3)
+
+    def forward(self, images: Tensor) -> Tensor:
+        maps = self.first(images)
+        maps = maps.view(-1, 8, 15, 30) if self.join is None else self.join([maps, maps])
+        return self.scores(self.second(maps).mean((2, 3)))
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_not_where_maps_are_listed_or_viewed_as_others(listed: bool) -> None:
+    net = randomised(nn.Sequential(Around(listed)), 1)
+    assert planned(net, noise(0, 1, 3, 32, 32), torch.tensor([[4, 4, 6, 6]]), "0.first") is None
 
 
 class SoftMaxed(nn.Sequential):

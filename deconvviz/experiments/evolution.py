@@ -27,7 +27,7 @@ from tqdm import tqdm
 
 from ..data.datasets import LabelledImages
 from ..deconvnet import Projection, Rules, Unit, project_trace, record
-from ..errors import UnitError
+from ..errors import TrainingError, UnitError
 from ..gradients.projection import has_mirror, project_by_autograd
 from ..models import Network
 from ..models.features import features_of, frozen
@@ -154,6 +154,7 @@ def evolution(
         UnitError: a unit does not exist, or all of the layer are dead and none can be drawn.
         LayerError: there is no such layer, or it has no units.
         WeightsError: a snapshot is damaged.
+        TrainingError: there is no snapshot, or no image.
 
     Example:
         >>> from deconvviz import open_data
@@ -164,7 +165,10 @@ def evolution(
         >>> found.stages[1].pixels.shape, found.stays(1, unit=0)
         (torch.Size([2, 3, 64, 64]), True)
     """
-    chosen = {layer: tuple(units) for layer in layers} if units is not None else {}
+    if not (snapshots and len(images) and (most is None or most > 0)):
+        raise TrainingError("evolution wants at least one snapshot and one image")
+    layers = tuple(dict.fromkeys(layers))
+    chosen = {layer: tuple(units) for layer in layers} if units else {}
     images = _drawn_images(images, most, seed)
     stages: dict[str, list[Stage]] = {layer: [] for layer in layers}
     with tqdm(total=len(snapshots) * len(images), unit="img", unit_scale=True, disable=not progress) as bar:

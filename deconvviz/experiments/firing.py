@@ -49,7 +49,8 @@ class Firings:
 
     Attributes:
         images: how many were shown.
-        places: places a unit has in all of them together; of a vector's units that is an image each.
+        places: at which a unit was rectified in all of them together; of a vector's units that is one an
+            image, of a layer that is called several times, or summed into what is rectified again, more.
         shares: (C,) float64: the share of its places at which each unit fired.
         reach: (C,) float64: the share of the images in which it fired anywhere.
     """
@@ -129,7 +130,7 @@ def firings(
                 ) from error
             if counts.bad:
                 raise blamed(images, leaves(module))
-            counts.images += len(images)
+            counts.end_pass(len(images))
             advance(len(images))
     return {layer.path: counts.of(layer.path) for layer in layers if layer.path in counts.fired}
 
@@ -147,6 +148,7 @@ class _Counts(TorchFunctionMode):
         self.outputs: MutableMapping[Tensor, tuple[tuple[str, int], ...]] = WeakTensorKeyDictionary()
         self.fired: dict[str, Tensor] = {}
         self.reached: dict[str, Tensor] = {}
+        self._here: dict[str, Tensor] = {}  # in this pass: (N, C) whether a unit fired in an image
         self.places: dict[str, int] = {}
         self.images, self.bad = 0, False
 
@@ -182,17 +184,21 @@ class _Counts(TorchFunctionMode):
         """Adds where a layer's units fire in a batch, before a rectifier may overwrite it."""
         on = (x > 0).movedim(axis, 1).flatten(2) if x.ndim > 2 else (x > 0)[:, :, None]
         self.bad = self.bad or bool(x.isnan().any())
-        fired, reached = on.sum((0, 2)), on.any(2).sum(0)
-        self.fired[path] = self.fired.get(path, 0) + fired
-        self.reached[path] = self.reached.get(path, 0) + reached
+        self.fired[path] = self.fired.get(path, 0) + on.sum((0, 2))
+        self._here[path] = self._here.get(path, False) | on.any(2)
         self.places[path] = self.places.get(path, 0) + on.shape[0] * on.shape[2]
+
+    def end_pass(self, images: int) -> None:
+        """Counts the images in which units fired: once, however often their layer was called."""
+        self.images += images
+        for path, mask in self._here.items():
+            self.reached[path] = self.reached.get(path, 0) + mask.sum(0)
+        self._here.clear()
 
     def of(self, path: str) -> Firings:
         """What was counted of a layer."""
         fired, reached = self.fired[path].double().cpu(), self.reached[path].double().cpu()
-        places = self.places[path]
-        # a layer that is called several times an image is there in as many images as it was shown
-        return Firings(self.images, places, fired / places, (reached / self.images).clamp_max(1))
+        return Firings(self.images, self.places[path], fired / self.places[path], reached / self.images)
 
 
 def _where(mask: Tensor) -> tuple[int, ...]:

@@ -128,7 +128,7 @@ def invariance(
     asked = [None] * len(scenes) if targets is None else list(targets)
     if len(asked) != len(scenes):
         raise UnitError(f"{len(asked)} classes for {len(scenes)} images: give one for each")
-    named = tuple(dict.fromkeys(default_layers(network) if layers is None else layers))
+    named = tuple(dict.fromkeys(layers or default_layers(network)))
     ask = partial(answers, network, layers=named, scores=scores)
     plan = planned(scenes[0].box[2], translate, scale_to, rotate_to, steps)
     looks = []

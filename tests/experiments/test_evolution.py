@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from deconvviz import Rectification, Rules, Unit, project, project_by_autograd
-from deconvviz.errors import LayerError, UnitError, WeightsError
+from deconvviz.errors import LayerError, TrainingError, UnitError, WeightsError
 from deconvviz.experiments.evolution import DRAWN, evolution
 from deconvviz.experiments.scanning import peaks_of
 
@@ -109,6 +109,18 @@ def dying():
         taken[-1].module[3].bias[:2] = -1e6
         taken[0].module[3].bias[3] = -1e6
     return taken
+
+
+def test_a_layer_named_twice_is_one():
+    found = evolve(snapshots(epochs=(1, 2)), images(), ["conv1", "conv1"], [3])
+    assert [stage.epoch for stage in found["conv1"].stages] == [1, 2]
+
+
+def test_nothing_to_look_at_is_said():
+    with pytest.raises(TrainingError, match="at least one snapshot and one image"):
+        evolve([], images(), ["conv1"])
+    with pytest.raises(TrainingError, match="at least one snapshot and one image"):
+        evolve(snapshots(), images(), ["conv1"], [1], most=0)
 
 
 def test_dead_units_have_no_projection():

@@ -84,6 +84,27 @@ def test_batches_do_not_matter():
         assert (found.images, found.places) == (many[path].images, many[path].places)
 
 
+class Twice(nn.Module):
+    """Calls a layer twice."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Conv2d(3, 3, 1, bias=False)
+        nn.init.eye_(self.layer.weight.data[:, :, 0, 0])
+
+    def forward(self, images):
+        return F.relu(self.layer(images)) + F.relu(self.layer(images))
+
+
+def test_an_image_is_reached_once_however_often_a_layer_is_called():
+    images = torch.ones(2, 3, 4, 4)
+    images[1] = -1
+    found = looked(Twice(), [images, -images[:1]])["layer"]
+    assert found.reach.tolist() == pytest.approx([1 / 3] * 3)
+    assert found.shares.tolist() == pytest.approx([1 / 3] * 3)
+    assert (found.images, found.places) == (3, 2 * 3 * 16)
+
+
 class Residual(nn.Module):
     """Rectifies by functions, methods, and after sums; gives one unit more to what is concatenated."""
 

@@ -109,14 +109,17 @@ class Others:
             return []
         if self._seen is None:
             self._seen = self._looked_through(layer)
-        known = {but}
-        firing = []
-        for path, sha256, peaks in self._seen:
-            if sha256 not in known and peaks[channel] > 0:
-                firing.append((peaks[channel].item(), path))
-            known.add(sha256)
+        different = {sha256: (peaks, path) for path, sha256, peaks in reversed(self._seen) if sha256 != but}
+        firing = [
+            (peaks[channel].item(), path)
+            for peaks, path in reversed(different.values())
+            if peaks[channel] > 0
+        ]
         if not firing and not self.quiet:
-            click.echo(f"note: unit {channel} of {layer} fires in none of the other pictures", err=True)
+            why = f"unit {channel} of {layer} fires in none of the other pictures"
+            click.echo(
+                f"note: {why if different else '--others names no other picture that can be read'}", err=True
+            )
         best = sorted(firing, key=lambda row: -row[0])[:SHOWN]
         shown = []
         for _, path in best:

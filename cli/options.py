@@ -72,7 +72,7 @@ def seed_option() -> Callable[[F], F]:
         default=0,
         show_default=True,
         metavar="N",
-        help="Of all that is drawn: random weights, classes, splits, crops.",
+        help="Of all that is drawn: random weights, classes, splits, crops, images, units, squares, noise.",
     )
 
 
@@ -109,7 +109,8 @@ def layer_option(required: bool = True) -> Callable[[F], F]:
         required=required,
         callback=lambda _context, _option, names: tuple(dict.fromkeys(names)),
         metavar="NAME",
-        help="conv1, pool2, conv3_2, fc8, ... or a module path such as features.3; repeatable.",
+        help="conv1, pool2, conv3_2, fc8, ... or a module path such as features.3; repeatable where several "
+        "can be shown.",
     )
 
 

@@ -22,7 +22,7 @@ from .firing import RARE
 
 ADVICE = {
     "broken": "training diverged here: go back to an earlier checkpoint and lower the learning rate",
-    "dominant": f"train with --renormalise {RADIUS:g}, or a lower learning rate",
+    "dominant": f"train with --renormalise {RADIUS:g} (batch norms scale filters too), or at a lower rate",
     "zero": "nothing is left of them: fewer filters, or less weight decay",
     "twins": "fewer filters, or more data and dropout",
     "aliasing": "a smaller stride and kernel: ZFNet took 7x7 at stride 2 in place of 11x11 at stride 4",

@@ -208,7 +208,8 @@ def _usual(found: Invariance, layer: int) -> float | None:
     if layer < 0 or count < 2:
         return None
     others = found.between[~torch.eye(count, dtype=torch.bool)][:, layer]
-    return float(others.mean()) if torch.isfinite(others).all() else None
+    others = others[others != 0]  # the same image twice is no other one
+    return float(others.mean()) if len(others) and torch.isfinite(others).all() else None
 
 
 def _scaled_alike(panels: Sequence[Axes], found: Invariance, layer: int) -> None:

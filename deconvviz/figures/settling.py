@@ -21,7 +21,7 @@ _LETTER = 0.0072  # inches: a letter's width, of a type of one point
 _NOTE = (
     "Angle: between a filter and itself at another snapshot, the mean over the layer's filters; 0° is the "
     "same direction, 90° unrelated; a filter's length does not count. The last snapshot is at 0° by "
-    "construction, and a learning rate that falls to zero brings every layer to rest at the end: compare "
+    "construction, and where the learning rate falls to zero every layer comes to rest at the end: compare "
     "which layers come first."
 )
 

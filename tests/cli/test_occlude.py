@@ -151,7 +151,7 @@ def test_skipped_and_silent_others_are_told(folder):
     assert done.code == 0
     notes = [line for line in re.split(r"[\r\n]+", done.err) if line.startswith("note:")]
     assert notes[0].startswith("note: skipped: bad.jpg is not a picture")
-    assert re.fullmatch(r"note: unit \d of conv2 fires in none of the other pictures", notes[1])
+    assert notes[1] == "note: --others names no other picture that can be read"
     assert "9/9" in done.err
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .optimising import check_places
 from .options import layer_option, model_option, output_options, square_options, weights_options
 from .session import SESSION_OPTIONS, Session, announce, open_session, targets
 
@@ -101,6 +102,7 @@ def correspondence(
     if points is None:
         raise click.UsageError("give --points FILE, or --pick FILE to make one by clicking")
     place = targets([points.stem], ["correspondence"], out)[0][0].figure
+    check_places([place])
     from deconvviz.data.images import open_photo
     from deconvviz.data.points import parts_of, read_points
 

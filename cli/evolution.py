@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .data_options import DATA_OPTIONS, opened_data
+from .optimising import check_places
 from .options import device_option, layer_option, output_options, rule_option, seed_option
 from .session import announce, place_of, targets
 
@@ -114,6 +115,7 @@ def evolution(
         network.path_of(layer)
     name = run.resolve().name
     places = targets([name], layers, out, ending="_evolution")[0]
+    check_places([place.figure for place in places])
     opened = _opened(run, record, data, data_root, network.input_size, quiet)
     found = evolved(
         snapshots,

@@ -10,6 +10,7 @@ import click
 
 from .data_options import DATA_OPTIONS, data_options, opened_data
 from .earlier import as_trained, given_options
+from .optimising import check_places
 from .options import layer_option, model_option, output_options, weights_options
 from .session import Session, announce, open_session, targets, within_memory
 
@@ -36,7 +37,9 @@ if TYPE_CHECKING:
     metavar="N",
     help="Images that go through the network together: fewer take less memory, and give the same.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table; draw only with --out.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print JSON instead of a table; write files only with --out."
+)
 @click.option("--arrays", is_flag=True, help="Also write the numbers of every filter: NAME.npz.")
 @model_option()
 @weights_options()
@@ -70,8 +73,12 @@ def health(
     chosen = {name: options.pop(name) for name in DATA_OPTIONS}
     if chosen["data"] is None and (most is not None or any(chosen[name] for name in DATA_OPTIONS)):
         raise click.UsageError("--images, --data-root, --classes, ... choose from --data: name it")
+    if as_json and arrays and out is None:
+        raise click.UsageError("--json writes no files without --out, and --arrays is one: name a place")
     targets(["network"], ["health"], out)  # a wrong --out is refused before anything is loaded
     session = open_session(**options)
+    place = targets([session.network.name.replace(":", "_")], ["health"], out)[0][0].figure
+    check_places([place])
     from deconvviz.experiments.filter_layers import filter_layers, without_weights
 
     from .health_results import HealthResults, table
@@ -93,7 +100,6 @@ def health(
         click.echo("\n".join(results.said))
     if as_json and out is None:
         return
-    place = targets([session.network.name.replace(":", "_")], ["health"], out)[0][0].figure
     written = [results.figure(place)]
     if arrays:
         written.append(results.arrays(place.with_suffix(".npz")))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .optimising import check_places
 from .options import (
     image_arguments,
     layer_option,
@@ -104,6 +105,7 @@ def occlude(
         raise click.UsageError(f"one map is followed: give --layer once, not {len(layers)} times")
     paths = pictures(images, sample)
     places = targets([path.stem for path in paths], ["occlude"], out)
+    check_places([row[0].figure for row in places])
     session = open_session(**{name: options[name] for name in SESSION_OPTIONS})
     from tqdm import tqdm
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import fields
 from typing import Any, TypeVar
@@ -19,7 +20,19 @@ SETTINGS = tuple(field.name for field in fields(Settings))
 """Every setting is an option of the same name."""
 _COUNT = click.IntRange(min=1)
 _SHARE = click.FloatRange(0, 1, max_open=True)
-_POSITIVE = click.FloatRange(0, min_open=True)
+
+
+class _Positive(click.FloatRange):
+    """A number above zero; unlike its base, neither infinity nor NaN."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a number above zero", param, ctx)
+        return number
+
+
+_POSITIVE = _Positive(0, min_open=True)
 
 
 def training_options() -> Callable[[F], F]:
@@ -63,7 +76,8 @@ def training_options() -> Callable[[F], F]:
             "--renormalise",
             _POSITIVE,
             "RMS",
-            "Scale filters of larger root mean square back to it after each step; Zeiler & Fergus: 0.1.",
+            "Scale filters of larger root mean square back to it after each step (Zeiler & Fergus: 0.1), as "
+            "they are before batch norms are folded in.",
         ),
         _option(
             "--freeze",

@@ -79,6 +79,10 @@ def test_version():
         (["maps", "--layer", "conv5"], "image"),
         (["filters"], "--layer"),
         (["layers", "--layers"], "--layers"),
+        (["health", "--json", "--arrays"], "--out"),
+        (["occlude", "cat.jpg", "--layer", "conv1", "--layer", "conv2"], "--layer once"),
+        (["train-classifier", "--out", "run", "--renormalise", "nan"], "--renormalise"),
+        (["train-classifier", "--out", "run", "--lr", "inf"], "--lr"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -28,7 +28,7 @@ class _Positive(click.FloatRange):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         number = super().convert(value, param, ctx)
         if not math.isfinite(number):
-            self.fail(f"{value} is not a number above zero", param, ctx)
+            self.fail(f"{value} is no finite number above zero", param, ctx)
         return number
 
 

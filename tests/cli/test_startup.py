@@ -89,7 +89,7 @@ def test_version():
 def test_wrong_usage_imports_nothing_heavy(words, says):
     done, heavy = answer(*words)
     assert done.returncode == 2
-    assert re.fullmatch(r"deconvviz: [^\n]+ \(see 'deconvviz[ a-z]*--help'\)\n", done.stderr)
+    assert re.fullmatch(r"deconvviz: [^\n]+ \(see 'deconvviz[ a-z-]*--help'\)\n", done.stderr)
     assert says in done.stderr
     assert not heavy
 

@@ -15,6 +15,7 @@ from deconvviz.data.images import Photo
 from deconvviz.experiments.occlusion import Occlusion
 from deconvviz.experiments.squares import covered, fill_image
 from deconvviz.figures import occlusion_figure, save_figure
+from deconvviz.figures.canvas import cut
 from deconvviz.figures.class_map import class_map
 from deconvviz.figures.occlusion import value_cells, value_ends
 from deconvviz.figures.parts import save_tile
@@ -61,8 +62,7 @@ class OcclusionResults:
             found,
             self._names,
             [shown.firing for shown in self.shown],
-            title=f"{self.photo.name}: what is left of {name if len(name) < 40 else name[:39] + '…'} "
-            "when a part is covered",
+            title=f"{self.photo.name}: what is left of {cut(name, 40)} when a part is covered",
             fill=_FILLS[self.fill],
             caption=f"{network.name}, weights {network.origin.label}",
         )

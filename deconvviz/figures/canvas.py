@@ -131,3 +131,13 @@ def save_figure(figure: Figure, path: Path, facts: Mapping[str, str] | None = No
 def number(value: float) -> str:
     """A value in three significant digits, as short as it gets."""
     return f"{value:.3g}"
+
+
+def cut(text: str, letters: int) -> str:
+    """As much of a text as so many letters hold, with an ellipsis where some is left out."""
+    return text if len(text) <= letters else text[: letters - 1] + "…"
+
+
+def hue(k: int) -> str:
+    """The colour of the k-th of several things; the tenth has that of the first."""
+    return HUES[k % len(HUES)]

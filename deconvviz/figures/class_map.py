@@ -12,7 +12,7 @@ from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from ..tiles import Bytes
-from .canvas import FAINT, HUES, INK, words
+from .canvas import FAINT, HUES, INK, cut, words
 
 NAMED = 6
 """How many classes have a colour of their own."""
@@ -88,7 +88,7 @@ def class_legend(
         y = top - _LINE * (k + 1)
         sheet.add_patch(Rectangle((left, y), _SWATCH, _SWATCH, fc=colour, ec="#8a8a8a", lw=0.4))
         behind = f" {_percent(share)}{f' ({note})' if note else ''}"
-        name = name if len(name) + len(behind) <= room else name[: max(room - len(behind) - 1, 1)] + "…"
+        name = cut(name, max(room - len(behind), 2))
         words(sheet, left + 0.16, y, name + behind, 8, FAINT if colour == _OTHER else INK)
 
 

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from .. import tiles
-from .canvas import FAINT, MARGIN, figure_of, head_and_foot, new_sheet, number, picture, words
+from .canvas import FAINT, MARGIN, cut, figure_of, head_and_foot, new_sheet, number, picture, words
 
 _PAGE = 8.0  # inches
 _GAP, _LABEL, _LINE = 0.12, 0.36, 0.16  # inches: between tiles, below one, a line of the legend
@@ -111,5 +111,4 @@ def _label(
 
 def _cut(text: str, room: float, size: float) -> str:
     """As much of a text as so many inches hold."""
-    letters = int(room / (size * _LETTER))
-    return text if len(text) <= letters else text[: letters - 1] + "…"
+    return cut(text, int(room / (size * _LETTER)))

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from .canvas import FAINT, INK, MARGIN, figure_of, head_and_foot, new_sheet, words
+from .canvas import FAINT, INK, MARGIN, cut, figure_of, head_and_foot, new_sheet, words
 
 _LABELLED = 25  # classes: beyond it rows are too thin for names and numbers
 _LISTED = 16  # of the most frequent confusions
@@ -100,4 +100,4 @@ def _most_frequent(
 
 
 def _short(name: str) -> str:
-    return name if len(name) <= 22 else name[:21] + "…"
+    return cut(name, 22)

@@ -15,7 +15,20 @@ from torch import Tensor
 
 from ..experiments.correspondence import Correspondence, PartConsistency
 from ..tiles import Bytes, photo_tile
-from .canvas import FAINT, HUES, INK, MARGIN, figure_of, head_and_foot, new_sheet, number, picture, words
+from .canvas import (
+    FAINT,
+    HUES,
+    INK,
+    MARGIN,
+    cut,
+    figure_of,
+    head_and_foot,
+    hue,
+    new_sheet,
+    number,
+    picture,
+    words,
+)
 
 _PAGE = 8.4  # inches
 _LABEL, _COLUMN, _ROW = 1.55, 1.35, 0.56  # inches: of the table's first column, of a layer at least, of a row
@@ -65,7 +78,7 @@ def correspondence_figure(
         words(sheet, x, top + 0.06, _short(names[i], tile, 6.5), 6.5, FAINT)
         picture(sheet, _tile(photos[i]), x, top - tile, tile, tile, edge=True)
         for k, name in enumerate(points):
-            _mark(sheet, points[name][i], x, top, tile / photos.shape[-1], _hue(k))
+            _mark(sheet, points[name][i], x, top, tile / photos.shape[-1], hue(k))
     words(sheet, MARGIN, top - tile / 2, "whole, with the parts", 8, FAINT, va="center")
     for k, part in enumerate(parts):
         row = top - (k + 1) * (tile + _GAP)
@@ -171,13 +184,9 @@ def _outline(
     sheet.add_patch(frame)
 
 
-def _hue(k: int) -> str:
-    return HUES[k % len(HUES)]
-
-
 def _colour(part: PartConsistency, points: Mapping[str, object], k: int) -> str:
     """A named part's own colour; that of random ones is grey."""
-    return _hue(k) if part.name in points else FAINT
+    return hue(k) if part.name in points else FAINT
 
 
 def _tile(image: Tensor) -> Bytes:
@@ -186,5 +195,4 @@ def _tile(image: Tensor) -> Bytes:
 
 def _short(name: str, room: float, size: float) -> str:
     """A name cut to so many inches."""
-    letters = max(3, int(room / (0.0082 * size)))
-    return name if len(name) <= letters else name[: letters - 1] + "…"
+    return cut(name, max(3, int(room / (0.0082 * size))))

@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .. import tiles
-from .canvas import FAINT, HUES, INK, MARGIN, figure_of, head_and_foot, new_sheet, number, picture, words
+from .canvas import FAINT, HUES, INK, MARGIN, cut, figure_of, head_and_foot, new_sheet, number, picture, words
 
 if TYPE_CHECKING:  # what trains takes a second to import, which every other figure would wait for
     from ..experiments.evolution import Evolution, Stage
@@ -152,5 +152,4 @@ def _wrapped(text: str, width: float, size: float) -> list[str]:
 
 def _cut(text: str, room: float, size: float) -> str:
     """As much of a text as so many inches hold."""
-    letters = int(room / (size * _LETTER))
-    return text if len(text) <= letters else text[: letters - 1] + "…"
+    return cut(text, int(room / (size * _LETTER)))

@@ -18,7 +18,7 @@ from torch import Tensor
 from ..experiments.invariance import Invariance
 from ..experiments.transforms import untouched
 from ..tiles import photo_tile
-from .canvas import FAINT, HUES, INK, MARGIN, figure_of, head_and_foot, new_sheet, number, picture, words
+from .canvas import FAINT, INK, MARGIN, cut, figure_of, head_and_foot, hue, new_sheet, number, picture, words
 
 _HIGH, _BELOW = 1.62, 0.64  # inches: a panel, and the room for its axis
 _LEFT, _BETWEEN = 0.62, 0.5  # left of the first panel and between two
@@ -99,13 +99,13 @@ def invariance_figure(
         words(sheet, MARGIN, height - 0.54 - _READ * i, said, 8.5, FAINT)
     for k, line in enumerate(lines):
         x, y = MARGIN + k % across * _ENTRY, height - head - k // across * _ENTRY_HIGH
-        _entry(sheet, line, _hue(k), x, y)
+        _entry(sheet, line, hue(k), x, y)
     top = height - head - legend - _COLUMN_NAMES
     first = MARGIN + tiles + _LEFT
     for j, layer in enumerate(panels):
         x = first + j * (wide + _BETWEEN)
         room = int(wide * 11)
-        name = "probability" if layer < 0 else _cut(f"distance at {found.layers[layer]}", room)
+        name = "probability" if layer < 0 else cut(f"distance at {found.layers[layer]}", room)
         words(sheet, x, top + 0.24, name, 10, INK, fontweight="bold")
         words(sheet, x, top + 0.08, whose if layer < 0 else _unit(found), 8, FAINT)
         axes = [_panel(sheet, x, top - i * step - _HIGH, wide) for i in range(len(_ROWS))]
@@ -131,14 +131,6 @@ def _unit(found: Invariance) -> str:
     return "in lengths of the image's own features" if found.relative else "from the untransformed image"
 
 
-def _hue(k: int) -> str:
-    return HUES[k % len(HUES)]
-
-
-def _cut(text: str, room: int) -> str:
-    return text if len(text) <= room else text[: room - 1] + "…"
-
-
 def _entry(sheet: Axes, line: Subject, hue: str, left: float, top: float) -> None:
     """One image of the legend: framed in its colour, its name and notes beside it."""
     tile = photo_tile(line.photo.cpu().numpy())
@@ -149,7 +141,7 @@ def _entry(sheet: Axes, line: Subject, hue: str, left: float, top: float) -> Non
     sheet.add_patch(frame)
     for i, whole in enumerate([line.name, *line.notes]):
         style = {"fontweight": "bold"} if i == 0 else {}
-        text = _cut(whole, 20 if i else 17)
+        text = cut(whole, 20 if i else 17)
         words(sheet, left + _THUMB + 0.09, top - 0.13 - 0.155 * i, text, 7.5, INK, **style)
 
 
@@ -161,7 +153,7 @@ def _examples(sheet: Axes, kind: str, examples: Sequence[Moved], top: float) -> 
         x = MARGIN + k % 2 * (_TILE + _GAP)
         y = top - (k // 2 + 1) * (_TILE + _NOTE) + _NOTE
         picture(sheet, photo_tile(example.photo.cpu().numpy()), x, y, _TILE, _TILE)
-        frame = Rectangle((x, y), _TILE, _TILE, fill=False, ec=_hue(example.line), lw=1.5, clip_on=False)
+        frame = Rectangle((x, y), _TILE, _TILE, fill=False, ec=hue(example.line), lw=1.5, clip_on=False)
         sheet.add_patch(frame)
         note = written.format(example.amount).replace("-", "−")
         words(sheet, x + _TILE / 2, y - 0.125, note, 7.5, FAINT, ha="center")
@@ -182,7 +174,7 @@ def _curves(panel: Axes, found: Invariance, kind: str, layer: int) -> None:
     mark = "o" if len(course.amounts) < 40 else ""
     panel.axvline(untouched(kind), color="#b8b8b8", lw=0.8)
     for k, row in enumerate(values.tolist()):
-        panel.plot(course.amounts, row, color=_hue(k), lw=1.4, marker=mark, ms=2.2)
+        panel.plot(course.amounts, row, color=hue(k), lw=1.4, marker=mark, ms=2.2)
     usual = _usual(found, layer)
     if usual is not None:
         panel.axhline(usual, color=FAINT, lw=1, ls="--")

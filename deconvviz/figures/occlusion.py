@@ -18,7 +18,7 @@ from torch import Tensor
 from ..deconvnet import Unit
 from ..experiments.occlusion import Occlusion
 from ..tiles import Bytes, Floats, photo_tile
-from .canvas import FAINT, HUES, INK, MARGIN, figure_of, head_and_foot, new_sheet, number, picture, words
+from .canvas import FAINT, HUES, INK, MARGIN, cut, figure_of, head_and_foot, new_sheet, number, picture, words
 from .class_map import class_legend, class_map
 from .heat import heat_bar, heat_tile
 from .places import places_tile
@@ -86,7 +86,7 @@ def occlusion_figure(
     )
     for k, (left, heading) in enumerate(zip(lefts, headings, strict=True)):
         room = third if k == 2 else _TILE
-        words(sheet, left, _BELOW + _TILE + 0.08, _cut(heading, round(14.5 * room)), 9.5, INK)
+        words(sheet, left, _BELOW + _TILE + 0.08, cut(heading, round(14.5 * room)), 9.5, INK)
     worst = divmod(int(found.probability.nan_to_num(nan=2).argmin()), found.probability.shape[1])
     seen = 2 * found.size <= min(image.shape[:2])  # else the example would hide the image
     _tile(sheet, photo_tile(example.cpu().numpy()) if seen else image, lefts[0])
@@ -186,7 +186,7 @@ def _firings(sheet: Axes, left: float, firings: Sequence[Firing]) -> None:
         place = "" if unit.row is None else f" at {unit.row},{unit.column}"
         picture(sheet, firing.patch, x, _BELOW + _TILE - _HALF, _HALF, _HALF, edge=True)
         picture(sheet, firing.projection, x, _BELOW, _HALF, _HALF, edge=True)
-        words(sheet, x, _BELOW - 0.2, "this image" if k == 0 else _cut(firing.name, 15), 8, INK)
+        words(sheet, x, _BELOW - 0.2, "this image" if k == 0 else cut(firing.name, 15), 8, INK)
         words(sheet, x, _BELOW - 0.37, f"fires {number(firing.activation)}{place}", 8, FAINT)
         if firing.activation == 0:
             words(sheet, x + _HALF / 2, _BELOW + _HALF / 2, "inactive", 8, "white", ha="center", va="center")
@@ -195,7 +195,3 @@ def _firings(sheet: Axes, left: float, firings: Sequence[Firing]) -> None:
         lines = [" ".join(lines[:2]), " ".join(lines[2:])]
     for k, line in enumerate(lines):
         words(sheet, left, _BELOW - 0.65 - 0.17 * k, line, 8, FAINT)
-
-
-def _cut(text: str, room: int) -> str:
-    return text if len(text) <= room else text[: room - 1] + "…"

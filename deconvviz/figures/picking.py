@@ -20,7 +20,7 @@ from matplotlib.patches import Rectangle
 
 from ..data.points import Point, Points
 from ..tiles import Bytes
-from .canvas import FAINT, HUES, INK
+from .canvas import FAINT, HUES, INK, hue
 
 _KEYS = "click: set the point · Backspace: take the last one back · in the frame: what the network sees"
 _INCHES = 8.0
@@ -122,7 +122,7 @@ class Picker:
             artist.remove()
         begin = image * len(self._parts)
         for k, point in enumerate(self._clicked[begin : begin + len(self._parts)]):
-            axes.plot([point.x], [point.y], "o", mfc=HUES[k % len(HUES)], mec="white", ms=8)
+            axes.plot([point.x], [point.y], "o", mfc=hue(k), mec="white", ms=8)
             style: dict[str, Any] = {"xytext": (7, 7), "textcoords": "offset points", "parse_math": False}
             axes.annotate(self._parts[k], point, fontsize=9, color=INK, bbox=_PAPER, **style)
         ask = f"Click the {self._parts[part]}" if self.left else "All points are set: Enter writes them"

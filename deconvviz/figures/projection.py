@@ -15,7 +15,7 @@ from torch import Tensor
 
 from .. import tiles
 from ..deconvnet import Projection, Unit
-from .canvas import FAINT, HUES, MARGIN, figure_of, head_and_foot, new_sheet, number, picture, words
+from .canvas import FAINT, HUES, MARGIN, cut, figure_of, head_and_foot, hue, new_sheet, number, picture, words
 from .maps import map_scale, map_tile
 from .parts import tile_pairs
 
@@ -102,11 +102,10 @@ def _map(sheet: Axes, values: Tensor, unit: Unit, x: float, y: float, tile: floa
 
 def _label(sheet: Axes, k: int, unit: Unit, name: str, x: float, y: float, size: float, room: int) -> None:
     """The rank in its colour, the unit's number, and its name or its place, in so many characters."""
-    words(sheet, x, y, str(k + 1), size + 0.5, _hue(k), fontweight="bold")
+    words(sheet, x, y, str(k + 1), size + 0.5, hue(k), fontweight="bold")
     place = "" if unit.row is None else f"at {unit.row},{unit.column}"
     label = f"unit {unit.channel}  {name or place}"
-    label = label if len(label) <= room else label[: room - 1] + "…"
-    words(sheet, x + (0.015 + 0.00875 * len(str(k + 1))) * size, y, label, size)
+    words(sheet, x + (0.015 + 0.00875 * len(str(k + 1))) * size, y, cut(label, room), size)
 
 
 def _photograph(
@@ -123,7 +122,7 @@ def _photograph(
     taken: list[tuple[float, float]] = []
     for k, (top, left, h, w) in reversed(list(enumerate(windows))):  # the strongest on top
         corner = MARGIN + left * across, bottom + side - (top + h) * down
-        for lw, colour, alpha in ((2.4, "black", 0.45), (1.4, _hue(k), 1.0)):
+        for lw, colour, alpha in ((2.4, "black", 0.45), (1.4, hue(k), 1.0)):
             box = Rectangle(corner, w * across, h * down, fill=False, lw=lw, ec=colour, alpha=alpha)
             box.set_gid(f"window {k + 1}")
             sheet.add_patch(box)
@@ -132,7 +131,7 @@ def _photograph(
             (left + w / 2) * across, (top + h / 2) * down, taken, spacing=0.062 * side, limit=side
         )
         taken.append((x, y))
-        disc = {"boxstyle": "circle,pad=0.22", "fc": _hue(k), "ec": "white", "lw": 0.8}
+        disc = {"boxstyle": "circle,pad=0.22", "fc": hue(k), "ec": "white", "lw": 0.8}
         ink = "black" if k % len(HUES) in (0, 1, 3, 6) else "white"
         centred = {"ha": "center", "va": "center", "fontweight": "bold", "bbox": disc}
         words(sheet, MARGIN + x, bottom + side - y, str(k + 1), 7.5, ink, **centred)
@@ -149,7 +148,3 @@ def _free_place(
         if within and all(math.hypot(px - tx, py - ty) >= spacing for tx, ty in taken):
             return px, py
     return x, y
-
-
-def _hue(k: int) -> str:
-    return HUES[k % len(HUES)]

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .. import tiles
 from ..gradients.randomising import Course, Randomised
-from .canvas import FAINT, HUES, INK, MARGIN, figure_of, head_and_foot, new_sheet, number, picture, words
+from .canvas import FAINT, HUES, INK, MARGIN, cut, figure_of, head_and_foot, new_sheet, number, picture, words
 from .errors import name_layers
 
 _SIDE, _LABEL = 2.5, 1.0  # inches: the photograph, and the room for a row's name
@@ -107,7 +107,7 @@ def _beside(sheet: Axes, photo: Tensor, found: Randomised, window: list[int], to
         f"activation {number(found.activation)}",
     ]
     if name:
-        lines.insert(1, name if len(name) <= 40 else name[:39] + "…")
+        lines.insert(1, cut(name, 40))
     if (h, w) == (height, width):
         lines.append("it sees the whole photograph")
     else:

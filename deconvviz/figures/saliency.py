@@ -14,7 +14,7 @@ from torch import Tensor
 from .. import tiles
 from ..deconvnet import Rectification
 from ..gradients.saliency import Saliency
-from .canvas import FAINT, INK, MARGIN, figure_of, head_and_foot, new_sheet, number, picture, words
+from .canvas import FAINT, INK, MARGIN, cut, figure_of, head_and_foot, new_sheet, number, picture, words
 from .heat import heat_bar, heat_scale, heat_tile, overlay_tile
 
 _GAP, _BETWEEN, _LABEL, _BAR = 0.06, 0.35, 0.45, 0.3  # inches: in a pair, between pairs, above and below one
@@ -88,7 +88,7 @@ def _pair(
         f"score {number(found.scores[k].item())} · probability {100 * found.probabilities[k].item():.1f} %"
     )
     room = round(11 * (2 * tile + _GAP))
-    words(sheet, left, top + 0.23, name if len(name) <= room else name[: room - 1] + "…", 10, INK)
+    words(sheet, left, top + 0.23, cut(name, room), 10, INK)
     words(sheet, left, top + 0.07, score, 8, FAINT)
     picture(sheet, heat_tile(heat, bright), left, below, tile, tile)
     picture(sheet, overlay_tile(image, heat, bright), right, below, tile, tile, edge=True)

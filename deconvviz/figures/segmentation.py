@@ -16,7 +16,7 @@ from torch import Tensor
 from ..gradients.graph_cut import ColourModel, Mask
 from ..gradients.segmentation import Box, Segmentation
 from ..tiles import PERCENTILE, Bytes, photo_tile
-from .canvas import FAINT, INK, MARGIN, figure_of, head_and_foot, new_sheet, number, picture, words
+from .canvas import FAINT, INK, MARGIN, cut, figure_of, head_and_foot, new_sheet, number, picture, words
 from .heat import heat_bar, heat_scale, heat_tile
 
 OBJECT, BACKGROUND = "#ffb000", "#3aa0ff"
@@ -141,8 +141,7 @@ def _frame(sheet: Axes, box: Box, shape: tuple[int, ...], left: float) -> None:
 def _lines(sheet: Axes, left: float, *lines: str) -> None:
     """Lines of text below a tile."""
     for k, line in enumerate(filter(None, lines)):
-        short = line if len(line) <= _ROOM else line[: _ROOM - 1] + "…"
-        words(sheet, left, _BELOW - 0.2 - 0.17 * k, short, 8, INK if k == 0 else FAINT)
+        words(sheet, left, _BELOW - 0.2 - 0.17 * k, cut(line, _ROOM), 8, INK if k == 0 else FAINT)
 
 
 def _under_saliency(sheet: Axes, left: float, bright: float) -> None:

@@ -134,7 +134,7 @@ def _told(
 
     width, height = photo.image.size
     times = len(found.mask) // session.network.input_size
-    own = in_photograph(found.box, photo.image.size, session.network.preset)
+    own = in_photograph(found.box, photo.image.size, session.network)
     boxes = {"mask": found.box, "seen": found.box.coarser(times), "photograph": own}
     return session.manifest(
         image={"name": photo.name, "sha256": photo.sha256, "width": width, "height": height},

@@ -68,5 +68,4 @@ def seen_axes(size: tuple[int, int], short: int, crop: int) -> tuple[Axis, Axis]
 
 def seen_by(network: Network, size: tuple[int, int]) -> tuple[Axis, Axis]:
     """The rows and columns of a photograph of this width and height, as the network's own see them."""
-    short: int = network.preset.resize_size[0]  # type: ignore[attr-defined]  # torchvision's, untyped
-    return seen_axes(size, short, network.input_size)
+    return seen_axes(size, network.resize_size, network.input_size)

@@ -133,7 +133,6 @@ def shown_as(network: Network, side: int, mean: Sequence[float], std: Sequence[f
     """
     if (network.input_size, network.mean, network.std) == (side, tuple(mean), tuple(std)):
         return network
-    whole: int = network.preset.resize_size[0]  # type: ignore[attr-defined]  # torchvision's preset, untyped
-    size = round(side * whole / network.input_size)  # of the photograph, which is cropped to `side`
+    size = round(side * network.resize_size / network.input_size)  # of the whole photograph
     scaled = preset(True, side, mean=tuple(mean), std=tuple(std), resize_size=size)
     return replace(network, preset=scaled)

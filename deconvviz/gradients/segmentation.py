@@ -24,7 +24,6 @@ Source: Simonyan et al. 2013, "Deep Inside Convolutional Networks", arXiv 1312.6
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -168,22 +167,21 @@ def closer(network: Network, image: Any) -> Tensor:
         the network's side times the smallest whole number that makes it at least `LEAST_SIDE`.
     """
     side, times = network.input_size, _times(network.input_size)
-    short: int = network.preset.resize_size[0]  # type: ignore[attr-defined]  # torchvision's, untyped
-    finer = preset(True, times * side, resize_size=times * short, mean=network.mean, std=network.std)
+    short = times * network.resize_size
+    finer = preset(True, times * side, resize_size=short, mean=network.mean, std=network.std)
     return network.pixels(finer(image))
 
 
-def in_photograph(box: Box, size: tuple[int, int], preset: Callable[[Any], Tensor]) -> Box:
+def in_photograph(box: Box, size: tuple[int, int], network: Network) -> Box:
     """A box in the picture that `closer` gives as a box in the photograph's own pixels, rounded outwards.
 
     Args:
         box: in the pixels of that picture.
         size: width and height of the photograph.
-        preset: the network's: shorter side to ``resize_size``, then the centre of ``crop_size``.
+        network: whose preprocessing is used.
     """
-    crop: int = preset.crop_size[0]  # type: ignore[attr-defined]  # torchvision's, untyped
-    short: int = preset.resize_size[0]  # type: ignore[attr-defined]  # as above
-    axes, ends = seen_axes(size, _times(crop) * short, _times(crop) * crop), []
+    times = _times(network.input_size)
+    axes, ends = seen_axes(size, times * network.resize_size, times * network.input_size), []
     for start, length, axis in zip(box[:2], box[2:], axes, strict=True):
         begin, side, resized = start + axis.first, axis.side, axis.resized
         ends.append((max(begin * side // resized, 0), min(-(-(begin + length) * side // resized), side)))

@@ -60,6 +60,12 @@ class Network:
         return side
 
     @property
+    def resize_size(self) -> int:
+        """What the shorter side of a photograph is resized to, in pixels, before the square is cut."""
+        short: int = self.preset.resize_size[0]  # type: ignore[attr-defined]  # as above
+        return short
+
+    @property
     def mean(self) -> tuple[float, ...]:
         """What is subtracted from each channel in [0, 1] before the network sees it."""
         return tuple(self.preset.mean)  # type: ignore[attr-defined]  # torchvision's preset, untyped

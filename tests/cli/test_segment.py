@@ -59,7 +59,7 @@ def test_figure_mask_overlay_and_manifest(disc):
             np.testing.assert_array_equal(np.asarray(written), tile)
             assert json.loads(written.text["Description"])["image"]["name"] == "disc.png"
     said = facts(disc / f"{stem}.png")
-    own = in_photograph(cut.box, (120, 80), network.preset)
+    own = in_photograph(cut.box, (120, 80), network)
     boxes = {"mask": cut.box, "seen": cut.box.coarser(7), "photograph": own}
     assert said["box"] == {name: box._asdict() for name, box in boxes.items()}
     assert said["mask"] == {"width": 224, "height": 224, "share": cut.share}

@@ -260,7 +260,7 @@ def test_a_box_goes_back_into_the_photograph(name, side, size):
     picture = closer(network, Image.fromarray(photo))
     assert picture.shape == (3, side, side)
     box = Box(30, 50, 120, 90)
-    found = in_photograph(box, size, network.preset)
+    found = in_photograph(box, size, network)
     for first, length, start, count, place, n in (
         (box.left, box.width, found.left, found.width, picture[0, 100], size[0]),
         (box.top, box.height, found.top, found.height, picture[1, :, 100], size[1]),
@@ -273,15 +273,15 @@ def test_a_box_goes_back_into_the_photograph(name, side, size):
 
 
 def test_the_whole_view_is_the_middle_square():
-    preset = viewing("mini").preset
-    assert in_photograph(Box(0, 0, 256, 256), (300, 200), preset) == (0, 50, 200, 200)
-    assert in_photograph(Box(0, 0, 256, 256), (200, 301), preset) == (50, 0, 201, 200)
-    preset = viewing("alexnet").preset  # the crop leaves a sixteenth away on each side
-    assert in_photograph(Box(0, 0, 224, 224), (320, 320), preset) == (20, 20, 280, 280)
-    assert in_photograph(Box(10, 10, 5, 5), (64, 64), preset) == (6, 6, 2, 2)
-    preset.resize_size = [200]  # smaller than the crop, which then has a border of twelve pixels
-    assert in_photograph(Box(0, 0, 224, 224), (320, 320), preset) == (0, 0, 320, 320)
-    assert in_photograph(Box(12, 112, 100, 50), (200, 200), preset) == (0, 100, 100, 50)
+    network = viewing("mini")
+    assert in_photograph(Box(0, 0, 256, 256), (300, 200), network) == (0, 50, 200, 200)
+    assert in_photograph(Box(0, 0, 256, 256), (200, 301), network) == (50, 0, 201, 200)
+    network = viewing("alexnet")  # the crop leaves a sixteenth away on each side
+    assert in_photograph(Box(0, 0, 224, 224), (320, 320), network) == (20, 20, 280, 280)
+    assert in_photograph(Box(10, 10, 5, 5), (64, 64), network) == (6, 6, 2, 2)
+    network.preset.resize_size = [200]  # smaller than the crop, which then has a border of twelve pixels
+    assert in_photograph(Box(0, 0, 224, 224), (320, 320), network) == (0, 0, 320, 320)
+    assert in_photograph(Box(12, 112, 100, 50), (200, 200), network) == (0, 100, 100, 50)
 
 
 def test_a_box_in_coarser_pixels():

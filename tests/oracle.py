@@ -43,7 +43,7 @@ def _activation(features: Tensor, unit: Unit) -> Tensor:
 
 
 class _Rectifier(torch.autograd.Function):
-    """A rectifier whose backward pass follows one of the three rules."""
+    """A rectifier whose backward pass follows one of the four rules."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, rule: Rectification, top: float) -> Tensor:
@@ -52,9 +52,9 @@ class _Rectifier(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, signal: Tensor) -> tuple[Tensor, None, None]:
-        if ctx.rule is not Rectification.GRADIENT:
+        if ctx.rule in (Rectification.DECONVNET, Rectification.GUIDED):
             signal = signal.clamp(min=0)
-        if ctx.rule is not Rectification.DECONVNET:
+        if ctx.rule in (Rectification.GRADIENT, Rectification.GUIDED):
             signal = signal * ctx.on
         return signal, None, None
 

@@ -1,7 +1,7 @@
 """Rectification, normalisation and the layers that the signal passes unchanged.
 
 Rectifying applies to the *signal*, whatever the forward rectifier did (deconvnet); the recorded mask cuts
-it (gradient); or both (guided). Batch normalisation in evaluation mode is an affine map: its transpose
+it (gradient); both (guided); or neither (none). Batch normalisation in evaluation mode is an affine map: its transpose
 scales and does not shift. Contrast normalisation (LRN) has no inverse in the paper: the signal passes it
 unchanged, or, if asked for, its exact transpose at the recorded input.
 
@@ -22,7 +22,7 @@ from .windows import Windows
 
 
 class Rectify(MirroredLayer):
-    """The rectifier on the way down, by one of three rules."""
+    """The rectifier on the way down, by one of four rules."""
 
     def __init__(self, record: Record, rule: Rectification) -> None:
         super().__init__(record)
@@ -33,7 +33,7 @@ class Rectify(MirroredLayer):
             )
 
     def descend(self, signal: Tensor, above: Windows, below: Windows) -> Tensor:
-        """Clamped at zero, cut by the mask, or both."""
+        """Clamped at zero, cut by the mask, both, or neither."""
         if self.rule.clamps:
             signal = signal.clamp(min=0)
         if self.rule.masks and self.mask is not None:

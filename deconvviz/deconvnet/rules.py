@@ -5,6 +5,7 @@
 | `DECONVNET` | yes | no | Zeiler & Fergus 2013, sec. 2.1 |
 | `GRADIENT` | no | yes | Simonyan et al. 2013, sec. 3; SaliNet of Mahendran & Vedaldi 2016 |
 | `GUIDED` | yes | yes | Springenberg et al. 2014, sec. 3.4; DeSaliNet |
+| `NONE` | no | no | a probe of Mahendran & Vedaldi 2016: rectifiers are left out |
 
 The paper defines no inverse of contrast normalisation (LRN): the signal passes it unchanged by default.
 """
@@ -21,16 +22,17 @@ class Rectification(Enum):
     DECONVNET = "deconvnet"
     GRADIENT = "gradient"
     GUIDED = "guided"
+    NONE = "none"
 
     @property
     def clamps(self) -> bool:
         """Whether negative signal is set to zero."""
-        return self is not Rectification.GRADIENT
+        return self in (Rectification.DECONVNET, Rectification.GUIDED)
 
     @property
     def masks(self) -> bool:
         """Whether the signal is cut where the rectifier's output was zero in the recorded pass."""
-        return self is not Rectification.DECONVNET
+        return self in (Rectification.GRADIENT, Rectification.GUIDED)
 
 
 class Unpooling(Enum):

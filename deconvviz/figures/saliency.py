@@ -26,6 +26,8 @@ _BRIGHT = {
     "black: nothing arrives",
     Rectification.DECONVNET: "bright: the deconvnet takes the class's score down to this pixel · "
     "black: nothing arrives",
+    Rectification.NONE: "bright: what the score becomes at this pixel if rectifiers are left out on its way "
+    "down · black: nothing arrives",
 }
 _DRAWN = (
     "a pixel's value is the largest magnitude among its channels · "

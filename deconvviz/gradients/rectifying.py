@@ -170,7 +170,7 @@ def works_in_place(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) 
 
 
 class _Rectified(torch.autograd.Function):
-    """A rectifier whose backward pass clamps the signal, cuts it where the rectifier was off, or both."""
+    """A rectifier whose backward pass clamps the signal, cuts it where it was off, both, or neither."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, top: float, rule: Rectification) -> Tensor:

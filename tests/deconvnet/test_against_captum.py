@@ -12,7 +12,7 @@ from deconvviz import load_model, project_trace, read_image, record
 from deconvviz.deconvnet import Rectification, Rules, Trace, Unit, strongest
 from deconvviz.models import Network, ZFNet, leaves, paper_names
 
-from ..oracle import captum_projections, relative_error
+from ..oracle import CAPTUM, captum_projections, relative_error
 
 ALEXNET = ["conv1", "pool1", "conv2", "pool2", "conv3", "conv4", "conv5", "pool5", "fc6", "fc7", "fc8"]
 VGG = {
@@ -20,7 +20,7 @@ VGG = {
     "vgg16": ["conv1_2", "conv2_2", "conv3_3", "conv4_1", "conv5_3", "fc6", "fc7", "fc8"],
     "vgg16_bn": ["conv1_1", "conv2_2", "conv3_1", "conv4_3", "conv5_1", "fc6", "fc7", "fc8"],
 }
-RULES = pytest.mark.parametrize("rule", list(Rectification), ids=lambda rule: rule.value)
+RULES = pytest.mark.parametrize("rule", list(CAPTUM), ids=lambda rule: rule.value)
 
 
 def double(network: Network) -> Network:

@@ -24,7 +24,8 @@ from ..oracle import relative_error
 from ..strategies import noise
 from .support import architecture, as_network
 
-RULES = pytest.mark.parametrize("rule", list(Rectification), ids=lambda rule: rule.value)
+CAPTUMS = [Rectification.GRADIENT, Rectification.GUIDED, Rectification.DECONVNET]
+RULES = pytest.mark.parametrize("rule", CAPTUMS, ids=lambda rule: rule.value)
 TARGETS = [7, 0]
 
 

@@ -1,9 +1,9 @@
 """Rectification, normalisation and the layers that the signal passes unchanged.
 
 Rectifying applies to the *signal*, whatever the forward rectifier did (deconvnet); the recorded mask cuts
-it (gradient); both (guided); or neither (none). Batch normalisation in evaluation mode is an affine map: its transpose
-scales and does not shift. Contrast normalisation (LRN) has no inverse in the paper: the signal passes it
-unchanged, or, if asked for, its exact transpose at the recorded input.
+it (gradient); both (guided); or neither (none). Batch normalisation in evaluation mode is an affine map: its
+transpose scales and does not shift. Contrast normalisation (LRN) has no inverse in the paper: the signal
+passes it unchanged, or, if asked for, its exact transpose at the recorded input.
 
 Source: Zeiler & Fergus 2013, sec. 2.1 ("Rectification"); Springenberg et al. 2014, sec. 3.4; for LRN,
 Mahendran & Vedaldi 2016, "Salient Deconvolutional Networks".

@@ -67,7 +67,7 @@ def open_photo(path: str | os.PathLike[str]) -> Photo:
         raise ImageError(f"{path} is a folder; name the pictures in it") from None
     except OSError as error:
         raise ImageError(f"{path} cannot be read: {error.strerror}") from None
-    return Photo(path.name, _middle(decode(data, str(path))), hashlib.sha256(data).hexdigest())
+    return Photo(path.name, middle(decode(data, str(path))), hashlib.sha256(data).hexdigest())
 
 
 def decode(data: bytes, name: str) -> Image.Image:
@@ -119,8 +119,12 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _middle(image: Image.Image) -> Image.Image:
-    """Cuts a very long picture to its middle: scaling it whole would take gigabytes to show a square."""
+def middle(image: Image.Image) -> Image.Image:
+    """Cuts a very long picture to its middle: scaling it whole would take gigabytes to show a square.
+
+    Args:
+        image: of any size.
+    """
     width, height = image.size
     longest = _MAX_RATIO * min(width, height)
     if max(width, height) <= longest:

@@ -77,9 +77,9 @@ class Folder(Store):
         names: list[str] = []
         folders: set[str] = set()
         for folder, below, files in os.walk(path, followlinks=True):
-            below[:] = [name for name in below if _shown(name)]
+            below[:] = [name for name in below if is_shown(name)]
             here = Path(folder).relative_to(path)
-            names += [(here / file).as_posix() for file in files if _shown(file)]
+            names += [(here / file).as_posix() for file in files if is_shown(file)]
             folders |= {(here / name).as_posix() for name in below}
         self.names, self.folders = sorted(names), frozenset(folders)
 
@@ -113,7 +113,7 @@ class Zip(Store):
         for member in members:
             refuse_escape(member.filename, path)
         paths = {m.filename: PurePosixPath(m.filename) for m in members}
-        shown = [m for m in members if all(map(_shown, paths[m.filename].parts))]
+        shown = [m for m in members if all(map(is_shown, paths[m.filename].parts))]
         self._members = {m.filename: m for m in shown if not m.is_dir()}
         self.names = sorted(self._members)
         above = {str(folder) for m in shown for folder in paths[m.filename].parents}
@@ -151,8 +151,12 @@ class Zip(Store):
         return f"{self._members[name].file_size}:{self._members[name].CRC:08x}"
 
 
-def _shown(name: str) -> bool:
-    """Whether a file or folder is meant to be seen, not left behind by an editor or archiver."""
+def is_shown(name: str) -> bool:
+    """Whether a file or folder is meant to be seen, not left behind by an editor or archiver.
+
+    Args:
+        name: its own name, without the folders above it.
+    """
     return not name.startswith(".") and name != "__MACOSX"
 
 

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import Tensor, nn
 
 from ..errors import LayerError
+
+_Taken = TypeVar("_Taken")
 
 
 class SeenEnough(BaseException):
@@ -43,7 +45,34 @@ def features_of(
     Raises:
         LayerError: the pass does not reach a layer, or it gives something else.
     """
-    found: dict[str, Tensor] = {}
+
+    def kept(layer: str, features: Tensor) -> Tensor:
+        copy = features.clone()  # a rectifier that follows may work in place
+        reached(layer)
+        return copy
+
+    return taken_from(module, images, paths, kept)
+
+
+def taken_from(
+    module: nn.Module, images: Tensor, paths: Mapping[str, str], take: Callable[[str, Tensor], _Taken]
+) -> dict[str, _Taken]:
+    """What is made of the output of each wanted module, in one pass that ends after the last of them.
+
+    Args:
+        module: the network, as it is: see `frozen`.
+        images: (N, 3, H, W), normalised as the network expects.
+        paths: layer names and the dotted module path of each; at least one.
+        take: called with each layer's name and output, (N, C, H, W) or (N, C), as soon as that is there;
+            what follows in the pass may overwrite it.
+
+    Returns:
+        what `take` returned by layer, in the order of `paths`.
+
+    Raises:
+        LayerError: the pass does not reach a layer, or it gives something else.
+    """
+    found: dict[str, _Taken] = {}
 
     def keep(layer: str) -> Any:
         def hook(_module: nn.Module, _args: Any, output: Any) -> None:
@@ -54,8 +83,7 @@ def features_of(
                 raise LayerError(
                     f"'{layer}' gives {what}; a layer's units are (N, C, H, W) maps or (N, C) vectors"
                 )
-            found[layer] = output.clone()  # a rectifier that follows may work in place
-            reached(layer)
+            found[layer] = take(layer, output)
             if len(found) == len(paths):
                 raise SeenEnough
 

@@ -77,11 +77,12 @@ class Processes:
 
 
 @contextlib.contextmanager
-def joined(device: torch.device) -> Iterator[Processes]:
+def joined(device: torch.device, patience: timedelta = _PATIENCE) -> Iterator[Processes]:
     """Joins the processes that torchrun started; a process started without it is alone.
 
     Args:
         device: where to compute; a plain ``cuda`` becomes this process's own GPU.
+        patience: how long one waits for another before it gives up.
 
     Raises:
         TrainingError: the processes cannot reach each other.
@@ -97,7 +98,7 @@ def joined(device: torch.device) -> Iterator[Processes]:
         yield Processes(0, 1, device)
         return
     try:
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=_PATIENCE)
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=patience)
     except (RuntimeError, ValueError) as error:
         raise TrainingError(f"the {count} processes cannot reach each other: {error}") from None
     try:

@@ -29,6 +29,7 @@ LEVELS = {
     "gradients": 4,
     "preimage": 5,
     "experiments": 5,
+    "atlas": 5,
     "training": 4,
     "decoders": 5,
     "figures": 6,

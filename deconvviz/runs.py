@@ -24,7 +24,7 @@ from .errors import OutputError
 
 FIGURE_SUFFIXES = (".png", ".svg", ".pdf")
 """What a figure can be written as."""
-_PACKAGES = ("torch", "torchvision", "numpy", "opencv-python-headless", "pillow", "matplotlib")
+_PACKAGES = ("torch", "torchvision", "numpy", "opencv-python-headless", "pillow", "pyarrow", "matplotlib")
 
 
 @contextlib.contextmanager

@@ -1,0 +1,212 @@
+"""The folder of a scan that is under way: who writes in it, and what a later call finds there.
+
+Every process keeps what it has found in a file of its own, ``scan-GENERATION-RANK.npz``. A call that goes on
+with a scan joins the files of the newest generation and opens the next one with the result, so that it does
+not matter how many processes there were, nor at which moment they were killed: files of an older generation
+never count again.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from ..errors import DataError, OutputError
+from .atlas import IMAGES_FILE, MANIFEST_FILE, STATISTICS_FILE, UNITS_FILE
+from .checkpoint import load_scan, read_facts
+from .page import PAGE
+from .state import Scan
+from .statistics import Statistics
+from .strongest import Strongest
+from .writing import SCAN_FILE
+
+LOCK_FILE = ".lock"
+_PARTIAL = re.compile(r"scan-(\d+)-(\d+)\.npz")
+_FILES = (MANIFEST_FILE, UNITS_FILE, STATISTICS_FILE, IMAGES_FILE, SCAN_FILE)
+_OPTIONS = {
+    "model": "--model",
+    "layers": "--layer",
+    "topk": "--topk",
+    "per_image": "--per-image",
+    "batch_size": "--batch-size",
+    "precision": "--precision",
+    "input_size": "--input-size",
+    "preprocessing": "preprocessing",
+    "parameters_sha256": "--weights",
+    "list_key": "images",
+}
+"""What must be the same for a scan to go on, and how the command line calls it."""
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keeps others from writing into an atlas; a process that dies lets go of it.
+
+    Args:
+        folder: is made where it is not there.
+
+    Raises:
+        DataError: another process is at it.
+        OutputError: the folder cannot be made or written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / LOCK_FILE, timeout=0)
+        lock.acquire()
+    except Timeout:
+        raise DataError(
+            f"another scan is writing into {folder}: wait until it ends, or name another --out"
+        ) from None
+    except (OSError, NotImplementedError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise OutputError(f"cannot write into {folder}: {reason}; choose another place with --out") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def partial_path(folder: Path, generation: int, rank: int) -> Path:
+    """The file of one process."""
+    return folder / f"scan-{generation:03d}-{rank:03d}.npz"
+
+
+def partials(folder: Path) -> dict[int, list[Path]]:
+    """The files of processes by generation, by rank."""
+    found: dict[int, list[Path]] = {}
+    for path in sorted(folder.glob("scan-*-*.npz")):
+        match = _PARTIAL.fullmatch(path.name)
+        if match:
+            found.setdefault(int(match[1]), []).append(path)
+    return found
+
+
+def joined_partials(paths: list[Path]) -> Scan:
+    """What the processes of one generation have found together.
+
+    Args:
+        paths: their files, the first's first.
+
+    Raises:
+        DataError: one is damaged.
+    """
+    return reduce(Scan.joined, map(load_scan, paths))
+
+
+def without(scan: Scan) -> Scan:
+    """The same batches done, with nothing found in them: for a process that leaves that to another."""
+    return replace(
+        scan,
+        strongest={layer: Strongest.none(*kept.values.shape) for layer, kept in scan.strongest.items()},
+        statistics={layer: Statistics.none(len(s.fired)) for layer, s in scan.statistics.items()},
+        problems={},
+    )
+
+
+def earlier_facts(folder: Path) -> dict[str, Any] | None:
+    """With what an unfinished scan in a folder was begun; None where there is none.
+
+    Raises:
+        DataError: it is damaged.
+    """
+    found = partials(folder)
+    return read_facts(found[max(found)][0]) if found else None
+
+
+def finished_facts(folder: Path) -> dict[str, Any] | None:
+    """The manifest of a whole atlas in a folder; None where there is none.
+
+    Raises:
+        DataError: it is damaged.
+    """
+    path = folder / MANIFEST_FILE
+    try:
+        facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        missing = {*_OPTIONS, "weights", "images", "working_folder"} - {*facts}
+        if missing:
+            raise ValueError(f"it does not say {min(missing)}")
+        return {**facts, "listed": facts["scanned"] + facts["skipped"]}
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path} is damaged ({error}); scan anew with --overwrite") from None
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """``"--topk 9, not 12"``: in what two scans differ that must agree; empty where they go together.
+
+    Args:
+        before: the facts of the one.
+        now: of the other.
+    """
+    found = []
+    for name, option in _OPTIONS.items():
+        was, is_ = (list(f[name]) if name == "layers" else f[name] for f in (before, now))
+        if was == is_ or (name == "parameters_sha256" and list(before["layers"]) != list(now["layers"])):
+            continue  # the digest is of the weights up to the last layer
+        if name == "preprocessing" and before["input_size"] != now["input_size"]:
+            continue  # which says it already
+        if name == "list_key":
+            found.append(f"another list of images ({before['listed']}, not {now['listed']})")
+        elif name == "parameters_sha256":
+            found.append(
+                f"--weights with other values ({before['weights']['label']}, not {now['weights']['label']})"
+            )
+        elif name == "preprocessing":
+            found.append(f"images prepared otherwise ({_plainly(before[name])}, not {_plainly(now[name])})")
+        else:
+            words = [", ".join(map(str, v)) if isinstance(v, list) else v for v in (was, is_)]
+            found.append(f"{option} {words[0]}, not {words[1]}")
+    return "; ".join(found)
+
+
+def _plainly(preprocessing: Mapping[str, Any]) -> str:
+    return ", ".join(
+        f"{name} {' '.join(f'{v:g}' for v in value) if isinstance(value, list) else value}"
+        for name, value in preprocessing.items()
+    )
+
+
+def sweep(folder: Path, before: int | None = None) -> None:
+    """Removes the files of processes, and what a killed one left half written.
+
+    Args:
+        folder: of the atlas.
+        before: only the files of generations before this one.
+
+    Raises:
+        OutputError: they cannot be removed.
+    """
+    for generation, paths in partials(folder).items():
+        if before is None or generation < before:
+            _remove(paths)
+    for name in ("scan*", *(Path(file).stem for file in _FILES)):
+        _remove(list(folder.glob(f".{name}.*")))
+
+
+def clear(folder: Path) -> None:
+    """Removes an atlas, the manifest first: what lies there afterwards is no whole one.
+
+    Pictures of units stay, since a render knows which scan they are of; the page that shows them goes.
+
+    Raises:
+        OutputError: it cannot be removed.
+    """
+    _remove([folder / name for name in (*_FILES, PAGE)])
+    sweep(folder)
+
+
+def _remove(paths: list[Path]) -> None:
+    for path in paths:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise OutputError(f"cannot remove {path}: {error.strerror or error}") from None

@@ -1,0 +1,100 @@
+"""Which units of an atlas have been rendered already: a render that was cut short goes on where it was.
+
+What a layer's sprites were made with stands beside them, so that a layer never mixes two ways of drawing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..errors import DataError
+from ..runs import write_json
+from .atlas import UNITS_FILE, Atlas
+from .rendered import NOT_FIRED
+from .sprites import FOLDER, read_sprite, safe_name, sprites_of
+
+SETTINGS_FILE = "rendering.json"
+
+
+def rendered_with(atlas: Atlas, layer: str) -> dict[str, Any] | None:
+    """What a layer's sprites were made with; None where there are none, or none of this scan.
+
+    Args:
+        atlas: whose sprites.
+        layer: its name.
+    """
+    try:
+        told = json.loads(_file(atlas, layer).read_text(encoding="utf-8"))
+        return dict(told["settings"]) if told["scan"] == _scan(atlas) else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def check_settings(atlas: Atlas, layer: str, settings: Mapping[str, Any]) -> None:
+    """Refuses to add sprites to those of a layer that were made otherwise.
+
+    Args:
+        atlas: whose sprites.
+        layer: its name.
+        settings: what the new ones are made with.
+
+    Raises:
+        DataError: there are others.
+    """
+    before = rendered_with(atlas, layer)
+    if before is not None and before != dict(settings):
+        other = [
+            f"{name} {before.get(name)}" for name, value in settings.items() if before.get(name) != value
+        ]
+        raise DataError(
+            f"{layer} was rendered with {', '.join(other)}: give that again, or --overwrite to draw it anew"
+        )
+
+
+def begin_layer(
+    atlas: Atlas, layer: str, settings: Mapping[str, Any], overwrite: bool = False
+) -> dict[int, Path]:
+    """Makes a layer ready for more sprites, and says which it has.
+
+    Sprites of another scan or with other settings are deleted. Those with a problem, or damaged, are there to
+    be drawn again.
+
+    Args:
+        atlas: whose sprites.
+        layer: its name.
+        settings: what the new ones are made with.
+        overwrite: draw all anew.
+
+    Returns:
+        the sprites that can stay, by channel.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    there = sprites_of(atlas.folder, layer)
+    if rendered_with(atlas, layer) != dict(settings):
+        for path in there.values():
+            path.unlink(missing_ok=True)
+        there = {}
+    write_json(_file(atlas, layer), {"scan": _scan(atlas), "settings": dict(settings)})
+    return {} if overwrite else {channel: path for channel, path in there.items() if _sound(path)}
+
+
+def _sound(path: Path) -> bool:
+    try:
+        return set(read_sprite(path).problems.values()) <= {NOT_FIRED}
+    except DataError:
+        return False
+
+
+def _file(atlas: Atlas, layer: str) -> Path:
+    return atlas.folder / FOLDER / safe_name(layer) / SETTINGS_FILE
+
+
+def _scan(atlas: Atlas) -> str:
+    """Tells this scan from every other that lay in the folder."""
+    return hashlib.sha256((atlas.folder / UNITS_FILE).read_bytes()).hexdigest()

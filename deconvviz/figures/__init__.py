@@ -1,5 +1,6 @@
 """Data to matplotlib figures. Nothing here shows or saves a figure, and pyplot is never imported."""
 
+from .atlas import AtlasLayer, atlas_figure
 from .canvas import save_figure
 from .class_models import class_models_figure
 from .confusion import confusion_figure
@@ -24,6 +25,7 @@ from .settling import settling_figure
 from .survival import Track, survival_figure
 
 __all__ = [
+    "AtlasLayer",
     "Card",
     "Firing",
     "Moved",
@@ -32,6 +34,7 @@ __all__ = [
     "Strip",
     "Subject",
     "Track",
+    "atlas_figure",
     "class_models_figure",
     "confusion_figure",
     "correspondence_figure",

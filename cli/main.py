@@ -10,6 +10,7 @@ import click
 from deconvviz import __version__
 from deconvviz.errors import DeconvvizError
 
+from .atlas import atlas
 from .class_model import class_model
 from .correspondence import correspondence
 from .evaluate import evaluate
@@ -61,6 +62,7 @@ for command in (
     correspondence,
     evolution,
     health,
+    atlas,
     class_model,
     train_classifier,
     export,
@@ -86,7 +88,8 @@ def run() -> None:
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
         _complain(
-            "interrupted; what was printed before is complete, and a training run goes on with --resume"
+            "interrupted; what was printed before is complete; a training run or a scan goes on with "
+            "--resume, a render when it is started again"
         )
         sys.exit(130)
     except DeconvvizError as error:

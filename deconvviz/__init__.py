@@ -23,6 +23,12 @@ from .errors import DeconvvizError
 if TYPE_CHECKING:
     import deconvviz.figures as figures
 
+    from .atlas.atlas import open_atlas
+    from .atlas.images import list_images
+    from .atlas.merging import merge_atlases
+    from .atlas.rendering import render_units
+    from .atlas.running import scan_atlas
+    from .atlas.settings import ScanSettings
     from .data.datasets import DataSet, open_data
     from .data.images import open_photo, read_image
     from .decoders.decoder import Decoder, load_decoder
@@ -72,6 +78,7 @@ _HOME = {
     "Encoder": "decoders.encoding",
     "Network": "models",
     "Recipe": "decoders.recipes",
+    "ScanSettings": "atlas.settings",
     "Settings": "training.settings",
     "class_models": "preimage.class_models",
     "correspondence": "experiments.correspondence",
@@ -80,9 +87,12 @@ _HOME = {
     "filter_health": "experiments.filter_health",
     "invariance": "experiments.invariance",
     "invert": "preimage.inversion",
+    "list_images": "atlas.images",
     "load_decoder": "decoders.decoder",
     "load_model": "models",
+    "merge_atlases": "atlas.merging",
     "occlude": "experiments.occlusion",
+    "open_atlas": "atlas.atlas",
     "open_data": "data.datasets",
     "open_photo": "data.images",
     "predict": "training.predicting",
@@ -90,7 +100,9 @@ _HOME = {
     "randomise": "gradients.randomising",
     "read_image": "data.images",
     "recipe": "decoders.recipes",
+    "render_units": "atlas.rendering",
     "saliency": "gradients.saliency",
+    "scan_atlas": "atlas.running",
     "segment": "gradients.segmentation",
     "settling": "experiments.settling",
     "snapshots_of": "training.snapshots",
@@ -112,6 +124,7 @@ __all__ = [
     "Record",
     "Rectification",
     "Rules",
+    "ScanSettings",
     "Settings",
     "Trace",
     "Unit",
@@ -125,10 +138,13 @@ __all__ = [
     "filter_health",
     "invariance",
     "invert",
+    "list_images",
     "load_decoder",
     "load_model",
+    "merge_atlases",
     "mirror",
     "occlude",
+    "open_atlas",
     "open_data",
     "open_photo",
     "predict",
@@ -139,7 +155,9 @@ __all__ = [
     "read_image",
     "recipe",
     "record",
+    "render_units",
     "saliency",
+    "scan_atlas",
     "segment",
     "settling",
     "snapshots_of",

@@ -30,18 +30,32 @@ def calls() -> list[str]:
     return sorted({line.split(" #")[0].strip() for line in lines})
 
 
+def leaves(group: click.Group, above: str = "") -> dict[str, click.Command]:
+    """Every command by what is typed for it, those of groups too: ``atlas scan``."""
+    found: dict[str, click.Command] = {}
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            found |= leaves(command, f"{above}{name} ")
+        else:
+            found[f"{above}{name}"] = command
+    return found
+
+
+COMMANDS = leaves(main)
+
+
 def options(command: click.Command) -> list[click.Option]:
     return [option for option in command.params if isinstance(option, click.Option)]
 
 
-@pytest.mark.parametrize("name", sorted(main.commands))
+@pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_every_command_is_mentioned(name):
     assert f"deconvviz {name}" in README
 
 
-@pytest.mark.parametrize("name", sorted(main.commands))
+@pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_every_option_is_explained_by_help(name):
-    command = main.commands[name]
+    command = COMMANDS[name]
     text = command.get_help(click.Context(command, info_name=name))
     assert command.help
     for option in options(command):
@@ -54,12 +68,14 @@ def test_every_option_is_explained_by_help(name):
 
 def test_options_of_one_name_mean_the_same_everywhere():
     meanings: dict[str, set[tuple[object, ...]]] = {}
-    for command in main.commands.values():
+    for name, command in COMMANDS.items():
         for option in options(command):
-            if command.name == "train-classifier" and option.opts[0] in ("--model", "--weights", "--out"):
+            if name == "train-classifier" and option.opts[0] in ("--model", "--weights", "--out"):
                 continue  # these say what to start from and where the run goes, not what to look at
-            if command.name in ("export", "train-decoder") and option.opts[0] == "--out":
-                continue  # no figure but a weights file, or a run's folder
+            if name in ("export", "train-decoder", "atlas scan", "atlas merge") and option.opts[0] == "--out":
+                continue  # no figure but a weights file, a run's folder or an atlas
+            if name in ("atlas render", "atlas figure") and option.opts[0] in ("--model", "--weights"):
+                continue  # by default those of the scan
             if option.opts[0] in (
                 "--model",
                 "--input-size",
@@ -80,12 +96,14 @@ def test_shown_commands_are_spelt_right(line):
     name, *words = shlex.split(line)[1:]
     if name in ("--help", "--version"):
         return
-    with main.commands[name].make_context(name, words) as context:
+    if isinstance(main.commands[name], click.Group):
+        name = f"{name} {words.pop(0)}"
+    with COMMANDS[name].make_context(name, words) as context:
         assert context.params
 
 
 def test_every_option_that_is_explained_exists():
-    known = {opt for command in main.commands.values() for option in options(command) for opt in option.opts}
+    known = {opt for command in COMMANDS.values() for option in options(command) for opt in option.opts}
     assert set(re.findall(r"`(--[a-z][a-z-]*)", README)) <= known | {"--help", "--version"}
 
 

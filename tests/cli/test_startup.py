@@ -15,6 +15,7 @@ HEAVY = {"torch", "torchvision", "matplotlib", "numpy", "PIL", "cv2"}
 COMMANDS = ("project", "maps", "filters", "layers", "models", "predict", "train-classifier", "export")
 COMMANDS += ("saliency", "segment", "randomise", "class-model", "invert")
 COMMANDS += ("occlude", "invariance", "correspondence", "evolution", "health")
+COMMANDS += ("atlas", "atlas scan", "atlas merge", "atlas render", "atlas figure")
 AT_ONCE = 0.5  # seconds of computing, the best of five: what a person takes for at once
 
 ASK = """
@@ -44,7 +45,7 @@ def answer(*words: str) -> tuple[subprocess.CompletedProcess[str], set[str]]:
 
 
 @pytest.mark.parametrize(
-    "words", [["--help"], ["-h"], *([name, "--help"] for name in COMMANDS)], ids=" ".join
+    "words", [["--help"], ["-h"], *([*name.split(), "--help"] for name in COMMANDS)], ids=" ".join
 )
 def test_help_imports_nothing_heavy(words):
     done, heavy = answer(*words)

@@ -54,6 +54,19 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def remove(*paths: Path) -> None:
+    """Deletes files; those that are not there are no matter.
+
+    Raises:
+        OutputError: one cannot be deleted.
+    """
+    for path in paths:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise OutputError(f"cannot remove {path}: {error.strerror or error}") from None
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)

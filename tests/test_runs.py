@@ -15,7 +15,7 @@ import pytest
 
 from deconvviz import __version__
 from deconvviz.errors import OutputError
-from deconvviz.runs import manifest, replacing, sha256_later, short_form, write_json
+from deconvviz.runs import manifest, remove, replacing, sha256_later, short_form, write_json
 
 
 def names(folder):
@@ -99,6 +99,15 @@ def test_writers_of_one_file_do_not_meet(tmp_path):
     assert names(tmp_path) == ["figure.png"]
 
 
+def test_removing(tmp_path):
+    (tmp_path / "old").write_text("old")
+    (tmp_path / "folder").mkdir()
+    remove(tmp_path / "old", tmp_path / "not there")
+    assert not (tmp_path / "old").exists()
+    with pytest.raises(OutputError, match=r"cannot remove .*folder"):
+        remove(tmp_path / "folder")
+
+
 def test_json_is_readable_by_people(tmp_path):
     path = write_json(tmp_path / "facts.json", {"name": "größe 猫", "window": [1, 2]})
     text = path.read_text(encoding="utf-8")
@@ -131,7 +140,7 @@ def test_manifest(monkeypatch):
     assert "image" not in found
     age = datetime.now(UTC) - datetime.fromisoformat(found["date"])
     assert 0 <= age.total_seconds() < 60
-    packages = {"torch", "torchvision", "numpy", "opencv-python-headless", "pillow", "matplotlib"}
+    packages = {"torch", "torchvision", "numpy", "opencv-python-headless", "pillow", "pyarrow", "matplotlib"}
     assert {"python"} | packages == set(found["versions"])
     assert json.loads(json.dumps(found)) == found
 

@@ -22,6 +22,7 @@ from ..gradients.descent import descend
 from ..gradients.fields import seen_by
 from ..gradients.projection import has_mirror
 from ..models import Network
+from .passes import device_of
 
 Box = tuple[int, int, int, int]
 _BATCH_BYTES = 48 * 2**20
@@ -79,7 +80,7 @@ def engine_of(
         DeconvvizError: see `record`.
     """
     side = network.input_size, network.input_size
-    noise = torch.randn(1, 3, *side, generator=torch.Generator().manual_seed(0)).to(_device(network))
+    noise = torch.randn(1, 3, *side, generator=torch.Generator().manual_seed(0)).to(device_of(network.module))
     trace = record(network, noise, [layer], masks=rules.rectification.masks)
     _, units, *size = trace.features(layer).shape
     if (units, tuple(size) or None) != (shape[0], tuple(shape[1]) if shape[1] else None):
@@ -126,10 +127,6 @@ class _Fields:
             b + s * (i or 0) for b, s, i in zip(self.begin, self.step, (unit.row, unit.column), strict=True)
         )
         return top, left, *self.size
-
-
-def _device(network: Network) -> torch.device:
-    return next((p.device for p in network.module.parameters() if not p.is_meta), torch.device("cpu"))
 
 
 def _windowed(inside: WindowedPass, rules: Rules) -> Callable[[Sequence[Tensor], Sequence[Unit]], Tiles]:
@@ -188,7 +185,7 @@ def _on_whole_maps(
     for first in range(0, len(shown), together):
         batch = {image: i for i, image in enumerate(shown[first : first + together])}
         chosen = [k for k, unit in enumerate(units) if unit.image in batch]
-        seen = torch.stack([images[i] for i in batch]).to(_device(network))
+        seen = torch.stack([images[i] for i in batch]).to(device_of(network.module))
         own = [replace(units[k], image=batch[units[k].image]) for k in chosen]
         for k, pixels, activation in zip(chosen, *whole(network, seen, own, rules), strict=True):
             found[k] = _cut(pixels, fields.of(units[k])), activation

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DataError
-from ..runs import write_json
+from ..runs import remove, write_json
 from .atlas import UNITS_FILE, Atlas
 from .rendered import NOT_FIRED
 from .sprites import FOLDER, read_sprite, safe_name, sprites_of
@@ -77,8 +77,7 @@ def begin_layer(
     """
     there = sprites_of(atlas.folder, layer)
     if rendered_with(atlas, layer) != dict(settings):
-        for path in there.values():
-            path.unlink(missing_ok=True)
+        remove(*there.values())
         there = {}
     write_json(_file(atlas, layer), {"scan": _scan(atlas), "settings": dict(settings)})
     return {} if overwrite else {channel: path for channel, path in there.items() if _sound(path)}

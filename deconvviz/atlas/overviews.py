@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 
 from .. import tiles
-from ..runs import replacing
+from ..runs import remove, replacing
 from .sprites import FOLDER, damaged, open_sprite, safe_name, sprites_of
 
 UNITS = 32
@@ -60,7 +60,7 @@ def write_overviews(folder: Path, layer: str, sprites: Mapping[int, Path] | None
         wanted.setdefault(place / sheet_name(channel // UNITS), {})[channel % UNITS] = path
     for path in place.glob("overview-*.jpg"):
         if path not in wanted:
-            path.unlink(missing_ok=True)
+            remove(path)
     stale = [(path, there) for path, there in wanted.items() if not _up_to_date(path, there)]
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
         return list(pool.map(lambda job: _write_sheet(*job), stale))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +20,7 @@ from ..errors import ImageError, ModelError
 from ..models import Network, leaves
 from ..models.features import taken_from
 from ..models.numbers import blamed
+from ..models.precision import full_precision
 from ..training.batches import on_device
 from .images import ImageList
 from .reducing import Bar, Ints, Reduced, reduced
@@ -139,10 +139,12 @@ class Runner:
             def take(layer: str, features: Tensor) -> Reduced:
                 return reduced(features, batch.images, bars.get(layer), self._per_image)
 
-            with torch.inference_mode(), _in_full(self._device):
+            with torch.inference_mode(), full_precision(self._device):
                 pixels = on_device(batch.pixels, self._device).to(self._dtype)
                 try:
                     found = taken_from(self._module, pixels, self._paths, take)
+                except torch.OutOfMemoryError:
+                    raise  # which says what to do
                 except RuntimeError as error:
                     size, why = tuple(pixels.shape), str(error).splitlines()[0]
                     raise ModelError(f"{self._network.name} does not take images of {size}: {why}") from error
@@ -175,17 +177,6 @@ def _cast(values: Tensor, precision: torch.dtype | None) -> Tensor:
         return values
     cast = values.detach().to(precision)
     return nn.Parameter(cast, requires_grad=False) if isinstance(values, nn.Parameter) else cast
-
-
-def _in_full(device: torch.device) -> AbstractContextManager[None]:
-    """A GPU's convolutions leave out most of a float32's digits unless told not to."""
-    if device.type != "cuda":
-        return nullcontext()  # the flags are of all threads, and those of a CPU need none
-    cudnn = torch.backends.cudnn
-    flags: AbstractContextManager[None] = cudnn.flags(
-        enabled=cudnn.enabled, benchmark=False, deterministic=True, allow_tf32=False
-    )
-    return flags
 
 
 def device_of(module: nn.Module) -> torch.device:

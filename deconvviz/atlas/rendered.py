@@ -11,6 +11,8 @@ from .atlas import Entry
 
 NOT_FIRED = "did not fire"
 """The problem of an activation that is zero: there is nothing to project."""
+GONE = "image is gone"
+"""How the problem of an image that cannot be read begins."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +47,7 @@ class Rendered:
     @property
     def gone(self) -> bool:
         """Whether its image could not be read."""
-        return self.activation != self.activation
+        return self.problem.startswith(GONE)
 
     @property
     def differs(self) -> bool:

@@ -27,10 +27,12 @@ from torch import Tensor
 from ..deconvnet import Rules, Unit
 from ..errors import ImageError
 from ..models import Network
+from ..models.precision import full_precision
 from .atlas import Atlas, Entry
 from .engines import Box, Engine, engine_of, inside
 from .images import ImageList
-from .rendered import NOT_FIRED, Rendered
+from .passes import device_of
+from .rendered import GONE, NOT_FIRED, Rendered
 
 __all__ = ["NOT_FIRED", "Rendered", "render_units"]
 
@@ -83,7 +85,8 @@ def render_units(
     painter = _Painter(network, images, engine, _SMALL * strongest)
     entries = (entry for unit in asked for entry in unit)
     count = (workers or _processors()) if engine.threads else 1
-    return _by_unit(asked, _ahead(painter.render, _parts(entries, engine.batch), count))
+    batches = _ahead(painter.render, _parts(entries, engine.batch), count)
+    return _in_full(device_of(network.module), _by_unit(asked, batches))
 
 
 class _Painter:
@@ -105,7 +108,7 @@ class _Painter:
             try:
                 seen[name] = self._see(name)
             except ImageError as error:
-                gone[name] = f"image is gone: {error}"
+                gone[name] = f"{GONE}: {error}"
         numbers = {name: i for i, name in enumerate(seen)}
         there = [entry for entry in entries if entry.image in seen]
         units = [Unit(e.layer, e.channel, e.row, e.column, numbers[e.image]) for e in there]
@@ -153,6 +156,12 @@ class _Painter:
         patch = np.full((height, width, 3), 255, np.uint8)
         nothing = np.zeros((3, height, width), np.float32)
         return Rendered(entry, patch, nothing, float("nan"), (0, 0, 0, 0), problem)
+
+
+def _in_full(device: torch.device, found: Iterator[A]) -> Iterator[A]:
+    """The same, computed as precisely as a scan does."""
+    with full_precision(device):
+        yield from found
 
 
 def _by_unit(asked: Sequence[Sequence[Entry]], batches: Iterator[list[Rendered]]) -> Iterator[list[Rendered]]:

@@ -1,8 +1,8 @@
 """Who does the passes of a scan: threads side by side, each on one core, or beside a GPU.
 
-On a CPU every thread decodes a batch and runs its own replica of the network (a network that cannot be copied
-has one thread). On a GPU threads decode, and
-the network runs in the thread that asked. Never are more batches under way than keep the threads busy.
+On a CPU every thread decodes a batch and runs its own replica of the network; a network that cannot be copied
+has one thread. On a GPU threads decode, and the network runs in the thread that asked. Never are more batches
+under way than keep the threads busy.
 """
 
 from __future__ import annotations

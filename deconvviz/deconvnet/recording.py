@@ -76,6 +76,8 @@ def record(
             module(images)
         except SeenEnough:
             pass
+        except torch.OutOfMemoryError:
+            raise  # an image that is too large for the device is no misfit
         except RuntimeError as error:
             what = f"images of {tuple(images.shape)} do not pass '{recorder.running}'"
             raise ModelError(f"{what}: {str(error).splitlines()[0]}") from error

@@ -148,14 +148,18 @@ def in_window(module: nn.Module) -> nn.Module:
         module: a layer; it is not changed.
 
     Raises:
-        ChainError: there is none for its type, or for its settings.
+        ChainError: there is none for its type, or for its settings; or its weights are computed anew at each
+            call (pruning, spectral norm), or hooks of a user's change what it gives.
 
     Example:
         >>> in_window(nn.Conv2d(3, 8, 3, padding=1))
         WindowConv(3, 8, kernel_size=(3, 3), stride=(1, 1))
     """
     make = _MAKERS.get(type(module))  # not of a subclass: that may compute anything
-    layer = make(module) if make is not None else None
+    own = (getattr(module, name, None) for name in ("weight", "bias"))
+    fixed = all(value is None or isinstance(value, nn.Parameter) for value in own)
+    hooked = module._forward_pre_hooks or module._forward_hooks
+    layer = make(module) if make is not None and fixed and not hooked else None
     if layer is None:
         raise ChainError(f"there is no {module} inside windows")
     return layer
@@ -179,11 +183,9 @@ def _conv(module: Any) -> nn.Module | None:
 
 
 def _max_pool(module: Any) -> nn.Module | None:
-    return (
-        None
-        if module.return_indices
-        else WindowMaxPool(module.kernel_size, module.stride, 0, module.dilation)
-    )
+    if module.return_indices:
+        return None
+    return WindowMaxPool(module.kernel_size, module.stride, 0, module.dilation)
 
 
 def _avg_pool(module: Any) -> nn.Module | None:
@@ -207,8 +209,9 @@ def _norm(module: Any) -> nn.Module | None:
 
 
 def _lrn(module: Any) -> nn.Module | None:
-    fits = module.k > 0 or None  # else it makes no numbers of zeros
-    return fits and nn.LocalResponseNorm(module.size, module.alpha, module.beta, module.k)
+    if module.k <= 0:
+        return None  # it makes no numbers of zeros
+    return nn.LocalResponseNorm(module.size, module.alpha, module.beta, module.k)
 
 
 _MAKERS: dict[type[nn.Module], Callable[[Any], nn.Module | None]] = {

@@ -191,6 +191,15 @@ def test_what_cannot_be_scanned_is_said(few, module, layer, error, message):
         scan(network(module), few, (layer,), topk=2)
 
 
+def test_too_little_memory_is_no_misfit(few):
+    class Large(nn.Module):
+        def forward(self, images):
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with pytest.raises(torch.OutOfMemoryError, match="CUDA"):
+        scan(network(nn.Sequential(nn.Conv2d(3, 2, 3), Large())), few, ("1",), topk=2)
+
+
 def test_a_damaged_weight_is_named(few):
     net = network(seeded(lambda: nn.Sequential(nn.Conv2d(3, 2, 3))))
     net.module[0].bias.data[1] = torch.nan

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ..errors import ImageError
+from .images import quiet_decoding
 
 if TYPE_CHECKING:
     from .cache import Wanted
@@ -66,6 +67,7 @@ def fill(
 
     with (
         contextlib.ExitStack() as opened,
+        quiet_decoding(),
         ThreadPoolExecutor(threads) as pool,
         tqdm(total=rows, desc=label, unit="img", disable=not progress, leave=False) as bar,
     ):

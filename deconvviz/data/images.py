@@ -7,16 +7,21 @@ Resizing, cropping and normalising are torchvision's own.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
+import re
+import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from ..errors import ImageError
 
@@ -28,6 +33,18 @@ if TYPE_CHECKING:
 MAX_PIXELS = 2 * 89_478_485
 """Pillow's own bound against pictures that unpack to gigabytes."""
 _MAX_RATIO = 20  # of the sides: beyond it only the middle is kept, since only the middle is ever shown
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What makes a picture upright, by the orientation in its EXIF."""
+_QUIET = ("ignore", None, Warning, re.compile("PIL"), 0)
+"""The filter of `quiet_decoding`, as `warnings` keeps it."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +87,40 @@ def open_photo(path: str | os.PathLike[str]) -> Photo:
     return Photo(path.name, middle(decode(data, str(path))), hashlib.sha256(data).hexdigest())
 
 
+def read_file(path: Path) -> bytes:
+    """The content of a file; a pipe or a device, which may never end, is none.
+
+    Args:
+        path: of the file.
+
+    Raises:
+        OSError: it is missing, no file, or cannot be read.
+    """
+    if not path.is_file() and path.exists() and not path.is_dir():
+        raise OSError(errno.EINVAL, "it is a pipe or a device, not a file", str(path))
+    return path.read_bytes()
+
+
+@contextmanager
+def quiet_decoding() -> Iterator[None]:
+    """Hides Pillow's notes on odd metadata and on large pictures.
+
+    The filters of warnings belong to all threads, and two that change them and change them back leave them
+    changed. So only the main thread does: it enters this around the threads that it has pictures decoded by.
+
+    Example:
+        >>> with quiet_decoding():
+        ...     decode(sample_path().read_bytes(), "a photograph").size
+        (512, 600)
+    """
+    if threading.current_thread() is not threading.main_thread() or _QUIET in warnings.filters:
+        yield
+        return
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="PIL")
+        yield
+
+
 def decode(data: bytes, name: str) -> Image.Image:
     """Decodes a picture's bytes to upright 8-bit RGB.
 
@@ -83,27 +134,36 @@ def decode(data: bytes, name: str) -> Image.Image:
     if not data:
         raise ImageError(f"{name} is empty")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's notes on odd metadata and on large pictures
-            with Image.open(io.BytesIO(data)) as opened:
-                width, height = opened.size
-                if width * height > MAX_PIXELS:
-                    raise ImageError(
-                        f"{name} has {width} x {height} pixels; at most {MAX_PIXELS // 10**6} million are "
-                        "read: scale it down first"
-                    )
-                opened.load()
-                return _to_rgb(ImageOps.exif_transpose(opened))
+        with quiet_decoding(), Image.open(io.BytesIO(data)) as opened:
+            width, height = opened.size
+            if width * height > MAX_PIXELS:
+                raise ImageError(
+                    f"{name} has {width} x {height} pixels; at most {MAX_PIXELS // 10**6} million are "
+                    "read: scale it down first"
+                )
+            opened.load()
+            return _to_rgb(_upright(opened))
+    except ImageError:
+        raise
     except Image.DecompressionBombError:
         raise ImageError(
             f"{name} has more than {MAX_PIXELS // 10**6} million pixels: scale it down first"
         ) from None
     except UnidentifiedImageError:
         raise ImageError(f"{name} is not a picture that can be read (JPEG, PNG, ...)") from None
-    except (OSError, SyntaxError, ValueError, EOFError, MemoryError) as error:
+    except Exception as error:  # Pillow's readers raise whatever damaged data makes them stumble over
         raise ImageError(
             f"{name} is damaged: {str(error).splitlines()[0] if str(error) else 'cannot be decoded'}"
         ) from None
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Turned as the camera was held; pictures whose EXIF is damaged stay as they are."""
+    try:
+        turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # see `decode`
+        return image
+    return image if turn is None else image.transpose(turn)
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
@@ -111,7 +171,8 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         values = np.asarray(image, dtype=np.float64)
         top = values.max(initial=0)
         scale = 255 if top <= 1 and image.mode == "F" else 1 / 257 if top > 255 else 1
-        image = Image.fromarray(np.clip(values * scale, 0, 255).round().astype(np.uint8))
+        with np.errstate(invalid="ignore"):  # values that are no numbers
+            image = Image.fromarray(np.clip(values * scale, 0, 255).round().astype(np.uint8))
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         layered = image.convert("RGBA")
         image = Image.new("RGB", layered.size, "white")

@@ -13,13 +13,13 @@ import threading
 import zipfile
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from PIL import Image
 
 from ..errors import DataError, ImageError
-from .images import decode
+from .images import decode, read_file
 
 _UNREADABLE = (
     zipfile.BadZipFile,
@@ -76,8 +76,7 @@ class Folder(Store):
         self.path, self.key = path, str(path.absolute())
         names: list[str] = []
         folders: set[str] = set()
-        for folder, below, files in os.walk(path, followlinks=True):
-            below[:] = [name for name in below if is_shown(name)]
+        for folder, below, files in _walk(path):
             here = Path(folder).relative_to(path)
             names += [(here / file).as_posix() for file in files if is_shown(file)]
             folders |= {(here / name).as_posix() for name in below}
@@ -85,7 +84,7 @@ class Folder(Store):
 
     def read(self, name: str) -> bytes:
         """The content of a file."""
-        return (self.path / name).read_bytes()
+        return read_file(self.path / name)
 
     def stamp(self, name: str) -> str:
         """Size and time of last change, in nanoseconds."""
@@ -149,6 +148,28 @@ class Zip(Store):
     def stamp(self, name: str) -> str:
         """Size and checksum."""
         return f"{self._members[name].file_size}:{self._members[name].CRC:08x}"
+
+
+def _walk(top: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+    """The folders that are shown, through links too, but none inside itself, to which a link may lead."""
+    above = {str(top): frozenset({_identity(str(top))})}
+    for folder, below, files in os.walk(str(top), followlinks=True):
+        around = above.pop(folder)
+        shown = [(name, os.path.join(folder, name)) for name in below if is_shown(name)]  # noqa: PTH118
+        known = [(name, inside, _identity(inside)) for name, inside in shown]
+        entered = [one for one in known if one[2] is not None and one[2] not in around]
+        above.update({inside: around | {identity} for _, inside, identity in entered})
+        below[:] = [name for name, _, _ in entered]
+        yield folder, below, files
+
+
+def _identity(folder: str) -> tuple[int, int] | None:
+    """Tells a folder from every other, whatever leads to it; None where it cannot be reached."""
+    try:
+        status = os.stat(folder)  # noqa: PTH116
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def is_shown(name: str) -> bool:

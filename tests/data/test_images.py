@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import os
 import struct
+import threading
+import warnings
 import zlib
 from pathlib import Path
 
@@ -116,6 +120,65 @@ def test_the_cameras_orientation(tmp_path: Path, orientation: int, order: list[i
     assert corners(found) == [corners(image)[i] for i in order]
 
 
+def exif(*tags: bytes) -> bytes:
+    """EXIF with these entries, 12 bytes each."""
+    return b"Exif\0\0II*\0" + struct.pack("<IH", 8, len(tags)) + b"".join(tags) + bytes(4)
+
+
+TURNED = struct.pack("<HHII", 0x0112, 3, 1, 6)
+DAMAGED = {
+    "text for a number": (exif(TURNED, struct.pack("<HHI4s", 0x0100, 2, 4, b"ab\0\0")), True),
+    "no directory": (b"Exif\0\0II*\0\xff\xff", False),
+    "no header": (b"Exif\0\0", False),
+    "cut": (exif(TURNED)[:20], False),
+    "no XX": (exif(TURNED).replace(b"II*", b"XX*"), False),
+}
+
+
+@pytest.mark.parametrize("case", DAMAGED)
+def test_a_damaged_exif_does_not_spoil_the_picture(case: str) -> None:
+    data, turned = DAMAGED[case]
+    content = io.BytesIO()
+    noise(6, 4).save(content, "jpeg", exif=data)
+    found = images.decode(content.getvalue(), "a.jpg")
+    assert found.size == ((4, 6) if turned else (6, 4))
+
+
+def test_whatever_a_reader_stumbles_over_is_a_damaged_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(image: Image.Image) -> None:
+        raise struct.error("unpack requires\na buffer")
+
+    monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load", load)
+    with pytest.raises(ImageError, match=r"^a\.png is damaged: unpack requires$"):
+        images.decode(png(3, 3), "a.png")
+
+
+def test_threads_leave_the_filters_of_warnings_alone() -> None:
+    content = io.BytesIO()
+    noise(6, 4).save(content, "jpeg", exif=exif(struct.pack("<HHII", 0x010E, 2, 900, 900)))  # is warned of
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert images.decode(content.getvalue(), "a.jpg").size == (6, 4)
+        before, changed, found = list(warnings.filters), [], []
+
+        def work() -> None:
+            found.append(images.decode(content.getvalue(), "a.jpg").size)
+            changed.append(list(warnings.filters))
+
+        with images.quiet_decoding():
+            inside = list(warnings.filters)
+            threads = [threading.Thread(target=work) for _ in range(8)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        assert found == [(6, 4)] * 8
+        assert changed == [inside] * 8
+        assert list(warnings.filters) == before
+        with pytest.raises(UserWarning, match="of others"), images.quiet_decoding():
+            warnings.warn("of others", stacklevel=1)
+
+
 def test_the_first_frame_of_an_animation(tmp_path: Path) -> None:
     frames = [Image.new("RGB", (5, 5), colour) for colour in ("red", "blue", "lime")]
     found = opened(frames[0], tmp_path / "a.gif", save_all=True, append_images=frames[1:], duration=50)
@@ -155,6 +218,12 @@ def test_missing_files_and_folders(tmp_path: Path) -> None:
     assert "is a folder" in refused(tmp_path)
     (tmp_path / "empty.jpg").touch()
     assert refused(tmp_path / "empty.jpg").endswith("is empty")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
+def test_a_pipe_is_no_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.png")
+    assert "cannot be read: it is a pipe or a device, not a file" in refused(tmp_path / "a.png")
 
 
 def test_text_named_as_a_picture(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 from pathlib import Path
 
@@ -64,6 +65,29 @@ def test_a_file_that_has_gone_is_an_image_error(photos):
     (photos / "cats/00.png").unlink()
     with pytest.raises(ImageError, match=r"cats/00\.png"):
         store.picture("cats/00.png")
+
+
+def test_links_to_folders_above_are_not_followed(photos):
+    before = list(open_store(photos).names)
+    for link, target in (("self", "."), ("again", "."), ("cats/up", ".."), ("dogs/nowhere", "gone")):
+        try:
+            (photos / link).symlink_to(target, target_is_directory=True)
+        except OSError:
+            pytest.skip("this system makes no links")
+    store = open_store(photos)
+    assert set(store.names) - {"dogs/nowhere"} == set(before)
+    assert store.folders == {"cats", "dogs", "dogs/old ones", "Möwen"}
+    (photos / "felines").symlink_to("cats", target_is_directory=True)  # beside it, not above: followed
+    names = set(open_store(photos).names)
+    assert {"felines/00.png", "felines/01.png", "cats/00.png"} <= names
+    assert not [name for name in names if name.count("/") > 2]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
+def test_a_pipe_is_an_image_error(photos):
+    os.mkfifo(photos / "cats/pipe.png")
+    with pytest.raises(ImageError, match=r"a pipe or a device, not a file: .*cats/pipe\.png"):
+        open_store(photos).picture("cats/pipe.png")
 
 
 def test_the_stamp_follows_the_content(tmp_path, photos):

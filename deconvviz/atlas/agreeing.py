@@ -15,8 +15,9 @@ import torch
 from ..errors import DataError
 from ..training.processes import Processes
 from .checkpoint import load_scan, read_facts
+from .shares import joined_partials, partial_path
 from .state import Scan
-from .underway import differences, joined_partials, partial_path, partials
+from .underway import differences
 
 _SETTLES_S = 60.0
 """How long a folder that machines share may take to show one what another has written."""
@@ -24,19 +25,25 @@ _SETTLES_S = 60.0
 
 def agreed(
     processes: Processes, folder: Path, generation: int, known: Mapping[str, Any]
-) -> tuple[int, Scan | None]:
-    """The generation that the first process opened, and what it begins with; None where all is done.
+) -> tuple[int, int, Scan | None]:
+    """The generation that the first process opened, its token, and what it begins with.
+
+    Args:
+        processes: this one among the others.
+        folder: that they share.
+        generation: of the first process; 0 in the others, and where all is done.
+        known: what this process knows of network, images and settings.
+
+    Returns:
+        the same in all processes; 0, 0 and None where all is done.
 
     Raises:
         DataError: a process does not see the folder, or sees other images or weights.
     """
-    path = partial_path(folder, generation, 0)
-    if processes.count == 1:
-        return generation, load_scan(path) if generation else None
-    token = read_facts(path)["token"] if generation else 0
+    token = read_facts(partial_path(folder, generation, 0))["token"] if generation else 0
     generation, token = processes.summed(torch.tensor([generation, token])).tolist()
     if not generation:
-        return 0, None
+        return 0, 0, None
     path = partial_path(folder, generation, 0)
     problem = _problem(path, token, known)
     base = None if problem else load_scan(path)
@@ -48,7 +55,7 @@ def agreed(
             f"{failed} of the {processes.count} processes cannot take part: they do not see {folder}, or not "
             "the same images and weights; all machines need the same folders"
         )
-    return generation, base
+    return generation, token, base
 
 
 def _problem(path: Path, token: int, known: Mapping[str, Any]) -> str:
@@ -74,7 +81,7 @@ def whole_scan(folder: Path, generation: int) -> Scan:
     """
     deadline = time.monotonic() + _SETTLES_S
     while True:
-        whole = joined_partials(partials(folder)[generation])
+        whole = joined_partials(folder, generation)
         if whole.complete:
             return whole
         if time.monotonic() > deadline:

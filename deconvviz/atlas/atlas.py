@@ -23,6 +23,8 @@ UNITS_FILE = "units.parquet"
 STATISTICS_FILE = "statistics.parquet"
 IMAGES_FILE = "images.parquet"
 MANIFEST_FILE = "manifest.json"
+_SAID = {"model": str, "weights": dict, "input_size": int, "images": list, "scanned": int, "layers": dict}
+"""What each manifest says."""
 
 
 @dataclass(frozen=True)
@@ -133,18 +135,47 @@ def open_atlas(folder: Path | str) -> Atlas:
     """
     folder = Path(folder)
     if not (folder / MANIFEST_FILE).is_file():
-        begun = any(folder.glob("scan*")) if folder.is_dir() else False
-        why = "holds an unfinished scan: go on with it by --resume" if begun else "is no atlas"
-        raise DataError(f"{folder} {why}; 'deconvviz atlas scan IMAGES --out {folder}' makes one")
+        if folder.is_dir() and any(folder.glob("scan-*-*.npz")):
+            raise DataError(
+                f"{folder} holds an unfinished scan: 'deconvviz atlas scan --resume --out {folder}' goes on "
+                "with it"
+            )
+        raise DataError(f"{folder} is no atlas; 'deconvviz atlas scan IMAGES --out {folder}' makes one")
     try:
         manifest = json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))
-        units = {layer: int(facts["units"]) for layer, facts in manifest["layers"].items()}
-        entries = _entries(pq.read_table(folder / UNITS_FILE, schema=UNITS), units)
+        units = _units(manifest)
         statistics = _statistics(pq.read_table(folder / STATISTICS_FILE, schema=STATISTICS), units)
-    except (OSError, ValueError, KeyError, TypeError, IndexError, pa.ArrowException) as error:
+        entries = _entries(pq.read_table(folder / UNITS_FILE, schema=UNITS), units)
+    except (OSError, ValueError, KeyError, TypeError, IndexError, RecursionError, pa.ArrowException) as error:
         first = (str(error).splitlines() or [""])[0]
         raise DataError(f"{folder} holds a damaged atlas ({first}); scan it again with --overwrite") from None
     return Atlas(folder, manifest, entries, statistics)
+
+
+def _units(manifest: Any) -> dict[str, int]:
+    """How many units each layer has, after a look at what else the manifest has to say.
+
+    Raises:
+        ValueError: something is missing, or of another kind.
+    """
+    _expect(manifest, "manifest", dict)
+    for name, kind in _SAID.items():
+        _expect(manifest.get(name), name, kind)
+    for layer, facts in manifest["layers"].items():
+        _expect(facts, layer, dict)
+        for name, kind in (("path", str), ("units", int)):
+            _expect(facts.get(name), f"{name} of {layer}", kind)
+        size = facts["map"]
+        if size is not None and [type(side) for side in size] != [int, int]:
+            raise ValueError(f"the map of {layer} is {size}")
+    if not all(isinstance(place, str) for place in manifest["images"]):
+        raise ValueError("the images are no names")
+    return {layer: facts["units"] for layer, facts in manifest["layers"].items()}
+
+
+def _expect(value: Any, name: str, kind: Any) -> None:
+    if not isinstance(value, kind):
+        raise ValueError(f"the {name} is {'not there' if value is None else type(value).__name__}")
 
 
 def _entries(table: pa.Table, units: dict[str, int]) -> dict[str, list[list[Entry]]]:

@@ -9,11 +9,15 @@ An image that the first pass did not keep could in principle have belonged to th
 cannot be ruled out, `Scan.uncertain` has their number: those whose weakest candidate, plus the largest error
 that bfloat16 made anywhere in the layer (as a share of the unit's strongest activation), reaches the last
 one that is kept. The statistics stay those of the first pass.
+
+An image that can no longer be read is left out from there on: it is one of the scan's problems, though the
+statistics have counted it, and each unit that had it as a candidate keeps the strongest of the others and is
+uncertain.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 
@@ -58,12 +62,9 @@ def finished(
         progress: told how many images were computed again, and of how many.
 
     Raises:
-        DataError: none of the images could be read, or one that could be now cannot.
+        DataError: none of the images could be read, or none can be now.
     """
-    if scan.complete and len(scan.problems) == len(images):
-        first = next(iter(scan.problems.values()))
-        raise DataError(f"none of the {len(images)} images can be read; the first: {first}")
-    scan = replace(scan, problems=dict(sorted(scan.problems.items())))
+    scan = _with_problems(scan, {}, len(images))
     if all(found.values.shape[1] <= topk for found in scan.strongest.values()):
         return scan
     again = np.unique(np.concatenate([found.images.ravel() for found in scan.strongest.values()]))
@@ -73,23 +74,33 @@ def finished(
     exact = {layer: Strongest.none(len(found.values), topk) for layer, found in scan.strongest.items()}
     errors = {layer: np.zeros(len(found.values)) for layer, found in scan.strongest.items()}
     bars: dict[str, Bar] = {}
+    gone: dict[int, str] = {}
     read = 0
     with closing(passes_over(network, images, paths, tasks, bars, per_image, workers)) as passes:
         for one in passes:
-            if one.problems:
-                why = next(iter(one.problems.values()))
-                raise DataError(f"an image that was scanned cannot be read any more: {why}")
+            gone |= {number: f"{why}, but was scanned" for number, why in one.problems.items()}
             for layer, part in one.layers.items():
                 exact[layer] = exact[layer].with_some(part.units, part.candidates)
                 bars[layer] = Bar.of(exact[layer])
                 seen = _errors(scan.strongest[layer], part.images, part.maxima)
                 errors[layer] = np.maximum(errors[layer], seen)
-            read += one.images
+            read += one.images + len(one.problems)
             progress(read, len(rows))
     uncertain = {
-        layer: _uncertain(found, exact[layer], errors[layer]) for layer, found in scan.strongest.items()
+        layer: _uncertain(found, exact[layer], errors[layer], [*gone])
+        for layer, found in scan.strongest.items()
     }
-    return replace(scan, strongest=exact, uncertain=uncertain)
+    return replace(_with_problems(scan, gone, len(images)), strongest=exact, uncertain=uncertain)
+
+
+def _with_problems(scan: Scan, more: Mapping[int, str], images: int) -> Scan:
+    """With more of the images left out, in their order."""
+    problems = dict(sorted({**scan.problems, **more}.items()))
+    if scan.complete and len(problems) == images:
+        raise DataError(
+            f"none of the {images} images can be read; the first: {next(iter(problems.values()))}"
+        )
+    return replace(scan, problems=problems)
 
 
 def _errors(found: Strongest, images: NDArray[np.int64], maxima: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -108,10 +119,11 @@ def _errors(found: Strongest, images: NDArray[np.int64], maxima: NDArray[np.floa
     return worst
 
 
-def _uncertain(found: Strongest, exact: Strongest, errors: NDArray[np.float64]) -> int:
-    """For how many units an image that was not kept could belong to the strongest."""
+def _uncertain(found: Strongest, exact: Strongest, errors: NDArray[np.float64], gone: Sequence[int]) -> int:
+    """For how many units an image that was not kept, or is gone, could belong to the strongest."""
     scale = np.abs(np.where(np.isfinite(exact.values), exact.values, 0)).max(1).astype(np.float64)
     share = np.divide(errors, scale, out=np.zeros_like(errors), where=scale > 0).max(initial=0.0)
     bound = np.maximum(share * scale, errors)
     more = found.images[:, -1] != NO_IMAGE  # else every image is a candidate
-    return int((more & (found.values[:, -1] + bound >= exact.values[:, -1])).sum())
+    close = more & (found.values[:, -1] + bound >= exact.values[:, -1])
+    return int((close | np.isin(found.images, gone).any(1)).sum())

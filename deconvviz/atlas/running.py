@@ -8,9 +8,8 @@ all of it and writes the tables. See `deconvviz.atlas.underway` for what is wher
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,22 +23,13 @@ from .agreeing import agreed, whole_scan
 from .checkpoint import load_scan, save_scan
 from .fingerprint import parameters_sha256, preprocessing_of
 from .images import ImageList
+from .opening import opened
 from .rescoring import finished
 from .scanning import scan
 from .settings import ScanSettings, in_order
+from .shares import partial_path, partials, without
 from .state import Scan
-from .underway import (
-    clear,
-    differences,
-    earlier_facts,
-    finished_facts,
-    joined_partials,
-    locked,
-    partial_path,
-    partials,
-    sweep,
-    without,
-)
+from .underway import locked, sweep
 from .writing import write_atlas
 
 _ALONE = Processes(0, 1, torch.device("cpu"))
@@ -130,8 +120,8 @@ def scan_atlas(
         generation = 0
         if processes.first:
             batches = -(-len(images) // settings.batch_size)
-            generation = _opened(folder, known, Scan.none(batches), resume, overwrite)
-        generation, base = agreed(processes, folder, generation, known)
+            generation = opened(folder, known, Scan.none(batches), resume, overwrite)
+        generation, token, base = agreed(processes, folder, generation, known)
         if base is None:
             return Outcome() if processes.first else None
         own = partial_path(folder, generation, processes.rank)
@@ -139,7 +129,7 @@ def scan_atlas(
 
         def keep(state: Scan) -> None:
             done = state.done if processes.first else state.done & ~base.done
-            save_scan(own, replace(state, done=done), known)
+            save_scan(own, replace(state, done=done), {**known, "token": token})
 
         begins(*_counts(base, len(images), settings.batch_size, processes))
         try:
@@ -180,11 +170,17 @@ def scan_atlas(
             what = str(error).removesuffix("; choose another place with --out")
             raise OutputError(f"{what}; what was found is kept: make room and go on with --resume") from None
         except DeconvvizError:
-            if processes.first and not any(load_scan(p).strongest for p in partials(folder)[generation]):
-                sweep(folder)  # nothing to go on with
+            with suppress(DeconvvizError):  # of a folder that is damaged besides: this is what is told
+                if processes.first and not _any_found(folder, generation):
+                    sweep(folder)  # nothing to go on with
             raise
         sweep(folder)
         return Outcome(tuple(paths), whole)
+
+
+def _any_found(folder: Path, generation: int) -> bool:
+    """Whether there is anything to go on with."""
+    return any(load_scan(path).strongest for path in partials(folder).get(generation, []))
 
 
 def _told_by(network: Network, images: ImageList) -> dict[str, Any]:
@@ -198,38 +194,6 @@ def _told_by(network: Network, images: ImageList) -> dict[str, Any]:
         "images": list(images.places),
         "working_folder": str(Path.cwd()),
     }
-
-
-def _opened(folder: Path, known: Mapping[str, Any], nothing: Scan, resume: bool, overwrite: bool) -> int:
-    """Looks at what the folder holds and opens a generation in it; returns 0 where the atlas is whole."""
-    whole = None if overwrite else finished_facts(folder)
-    before = None if overwrite else whole or earlier_facts(folder)
-    if before is None and resume:
-        raise DataError(f"{folder} holds no scan to go on with; leave --resume away")
-    if before is not None and not resume:
-        what, ways = ("an atlas", "") if whole else ("an unfinished scan", "go on with --resume, ")
-        raise DataError(
-            f"{folder} holds {what} already: {ways}throw it away with --overwrite, or name another --out"
-        )
-    if overwrite:
-        clear(folder)
-    state, generation = nothing, 1
-    if before is not None:
-        differs = differences(before, known)
-        if differs:
-            raise DataError(
-                f"{folder} was scanned with other settings: {differs}; resume with the same, or name "
-                "another --out"
-            )
-        if whole:
-            sweep(folder)
-            return 0
-        last = max(partials(folder))
-        state, generation = joined_partials(partials(folder)[last]), last + 1
-    token = {"token": secrets.randbits(60)}
-    save_scan(partial_path(folder, generation, 0), state, {**known, **token})
-    sweep(folder, before=generation)
-    return generation
 
 
 def _counts(base: Scan, images: int, batch_size: int, processes: Processes) -> tuple[int, int]:

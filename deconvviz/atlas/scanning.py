@@ -82,7 +82,7 @@ def scan(
         LayerError: there is no such layer, or it has no units.
         DataError: there are fewer images than activations to keep, or none that can be read.
         WeightsError: the weights have no values for a layer, or hold some that are no numbers.
-        ModelError: the network does not take the images, or its activations are no numbers.
+        ModelError: the network does not take the images, or its activations are no numbers or too large.
 
     Example:
         >>> from deconvviz import load_model

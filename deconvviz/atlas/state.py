@@ -24,7 +24,8 @@ class Scan:
         strongest: of the units of each layer; a layer is there as soon as an image has been seen.
         statistics: likewise.
         maps: the height and width of each layer's feature maps; None where it gives vectors.
-        problems: the images that were left out, by number, and why.
+        problems: the images that were left out, by number, and why; at the end of a scan in mixed precision
+            also those that could not be read again, which the statistics have counted.
         uncertain: by layer, for how many units it is not certain that a scan in mixed precision found the
             strongest; empty before the end, and in float32.
     """

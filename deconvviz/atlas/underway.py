@@ -12,8 +12,6 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
-from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +19,19 @@ from filelock import FileLock, Timeout
 
 from ..errors import DataError, OutputError
 from .atlas import IMAGES_FILE, MANIFEST_FILE, STATISTICS_FILE, UNITS_FILE
-from .checkpoint import load_scan, read_facts
-from .page import PAGE
-from .state import Scan
-from .statistics import Statistics
-from .strongest import Strongest
+from .checkpoint import read_facts
+from .page import PAGE, PARTS
+from .shares import newest, partial_path, partials
 from .writing import SCAN_FILE
 
 LOCK_FILE = ".lock"
-_PARTIAL = re.compile(r"scan-(\d+)-(\d+)\.npz")
 _FILES = (MANIFEST_FILE, UNITS_FILE, STATISTICS_FILE, IMAGES_FILE, SCAN_FILE)
+_HALF_WRITTEN = re.compile(
+    r"\.(scan(-\d+-\d+)?\.[a-z0-9_]{8}\.npz|manifest\.[a-z0-9_]{8}\.json"
+    r"|(units|statistics|images)\.[a-z0-9_]{8}\.parquet)"
+)
+"""How `deconvviz.runs.replacing` names what is to become one of these."""
+_OURS = "route.js"  # a script of the page
 _OPTIONS = {
     "model": "--model",
     "layers": "--layer",
@@ -74,51 +75,14 @@ def locked(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def partial_path(folder: Path, generation: int, rank: int) -> Path:
-    """The file of one process."""
-    return folder / f"scan-{generation:03d}-{rank:03d}.npz"
-
-
-def partials(folder: Path) -> dict[int, list[Path]]:
-    """The files of processes by generation, by rank."""
-    found: dict[int, list[Path]] = {}
-    for path in sorted(folder.glob("scan-*-*.npz")):
-        match = _PARTIAL.fullmatch(path.name)
-        if match:
-            found.setdefault(int(match[1]), []).append(path)
-    return found
-
-
-def joined_partials(paths: list[Path]) -> Scan:
-    """What the processes of one generation have found together.
-
-    Args:
-        paths: their files, the first's first.
-
-    Raises:
-        DataError: one is damaged.
-    """
-    return reduce(Scan.joined, map(load_scan, paths))
-
-
-def without(scan: Scan) -> Scan:
-    """The same batches done, with nothing found in them: for a process that leaves that to another."""
-    return replace(
-        scan,
-        strongest={layer: Strongest.none(*kept.values.shape) for layer, kept in scan.strongest.items()},
-        statistics={layer: Statistics.none(len(s.fired)) for layer, s in scan.statistics.items()},
-        problems={},
-    )
-
-
 def earlier_facts(folder: Path) -> dict[str, Any] | None:
     """With what an unfinished scan in a folder was begun; None where there is none.
 
     Raises:
         DataError: it is damaged.
     """
-    found = partials(folder)
-    return read_facts(found[max(found)][0]) if found else None
+    generation = newest(folder)
+    return read_facts(partial_path(folder, generation, 0)) if generation else None
 
 
 def finished_facts(folder: Path) -> dict[str, Any] | None:
@@ -188,8 +152,7 @@ def sweep(folder: Path, before: int | None = None) -> None:
     for generation, paths in partials(folder).items():
         if before is None or generation < before:
             _remove(paths)
-    for name in ("scan*", *(Path(file).stem for file in _FILES)):
-        _remove(list(folder.glob(f".{name}.*")))
+    _remove([path for path in folder.glob(".*") if _HALF_WRITTEN.fullmatch(path.name)])
 
 
 def clear(folder: Path) -> None:
@@ -198,10 +161,35 @@ def clear(folder: Path) -> None:
     Pictures of units stay, since a render knows which scan they are of; the page that shows them goes.
 
     Raises:
+        DataError: the folder has files that are called like those of an atlas, and are of something else.
         OutputError: it cannot be removed.
     """
-    _remove([folder / name for name in (*_FILES, PAGE)])
+    refuse_foreign(folder)
+    _remove([folder / name for name in _FILES])
+    if (folder / PARTS / _OURS).is_file():
+        _remove([folder / PAGE])
     sweep(folder)
+
+
+def refuse_foreign(folder: Path) -> None:
+    """Keeps files of something else from being taken for those of an atlas.
+
+    The state of the scan lies beside all tables of an atlas, finished or not; its manifest names the list of
+    images, or is damaged.
+
+    Raises:
+        DataError: there is such a file.
+    """
+    there = [folder / name for name in _FILES if (folder / name).exists()]
+    state = (folder / SCAN_FILE).exists() or bool(newest(folder))
+    if there and there[0].name == MANIFEST_FILE:
+        try:
+            facts = json.loads(there[0].read_text(encoding="utf-8"))
+            state = isinstance(facts, dict) and "list_key" in facts
+        except (OSError, ValueError, RecursionError):
+            pass
+    if there and not state:
+        raise DataError(f"{there[0]} is no part of an atlas: move it away, or name another --out")
 
 
 def _remove(paths: list[Path]) -> None:

@@ -7,12 +7,17 @@ import random
 import shutil
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
 from deconvviz.atlas import running
-from deconvviz.atlas.underway import locked, partials
-from deconvviz.errors import DataError, OutputError
+from deconvviz.atlas.atlas import open_atlas
+from deconvviz.atlas.checkpoint import load_scan
+from deconvviz.atlas.shares import newest, partial_path, partials, without
+from deconvviz.atlas.state import Scan
+from deconvviz.atlas.underway import locked
+from deconvviz.errors import DataError, LayerError, OutputError
 from deconvviz.models.building import preset
 
 from .nets import SIDE, chain, network, seeded, write_pictures
@@ -53,7 +58,7 @@ def test_killed_at_ten_random_moments(images, whole, tmp_path):
                 every=draw.choice([0, 1e9]), progress=killing(draw.randrange(1, 9)),
             )  # fmt: skip
         assert not (tmp_path / "manifest.json").exists()
-        seen.append(sum(running.load_scan(p).done.sum() for p in partials(tmp_path)[max(partials(tmp_path))]))
+        seen.append(sum(load_scan(p).done.sum() for p in partials(tmp_path)[newest(tmp_path)]))
     assert seen == sorted(seen)
     assert 0 < seen[-1] < 15
     scanned(tmp_path, chain(), images, 2, resume=True)
@@ -112,11 +117,39 @@ def test_files_of_an_older_generation_never_count(images, whole, tmp_path):
     with contextlib.suppress(Killed):
         scanned(tmp_path, chain(), images, resume=True, every=0, progress=killing(10))
     shutil.copy(stale, tmp_path / "scan-001-001.npz")  # by a process that outlived the first
-    for half_written in (".scan-002-000.abc.npz", ".units.x1.parquet", ".manifest.y.json"):
+    for half_written in (".scan-002-000.abc_de12.npz", ".units.x1x1x1x1.parquet", ".manifest.yyyyyyyy.json"):
         shutil.copy(stale, tmp_path / half_written)
     scanned(tmp_path, chain(), images, resume=True)
     assert tables(tmp_path) == whole
     assert {p.name for p in tmp_path.iterdir()} == {*whole, "manifest.json", "scan.npz", ".lock", "kept"}
+
+
+@pytest.mark.parametrize("generation", [1, 3])
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_process_that_outlived_an_earlier_scan_never_counts(images, whole, tmp_path, processes, generation):
+    with contextlib.suppress(Killed):
+        scanned(tmp_path, chain(), images, every=0, progress=killing(30))
+    stale = tmp_path / "kept"
+    shutil.copy(tmp_path / "scan-001-000.npz", stale)
+
+    def outliving(*_):  # it writes when the next scan has begun
+        shutil.copy(stale, partial_path(tmp_path, generation, processes))
+
+    with contextlib.suppress(Killed):
+        scanned(
+            tmp_path, chain(), images, processes, overwrite=True, every=0, begins=outliving,
+            progress=killing(10),
+        )  # fmt: skip
+    assert newest(tmp_path) == 1
+    scanned(tmp_path, chain(), images, processes, resume=True, begins=outliving)
+    assert tables(tmp_path) == whole
+    assert {p.name for p in tmp_path.iterdir()} == {*whole, "manifest.json", "scan.npz", ".lock", "kept"}
+
+
+def test_what_one_process_leaves_to_another():
+    counted = without(Scan(np.array([True, False]), problems={1: "it is damaged"}, uncertain={"conv1": 3}))
+    assert counted.done.tolist() == [True, False]
+    assert counted.problems == counted.uncertain == {}
 
 
 def test_no_room_for_a_checkpoint(images, whole, tmp_path):
@@ -185,3 +218,26 @@ def test_going_on_with_other_settings(images, tmp_path, finished):
         with pytest.raises(DataError, match=f"was scanned with other settings: {says}; resume with"):
             scanned(tmp_path, net, images, resume=True, **how)
     assert {p: p.read_bytes() for p in tmp_path.iterdir()} == before
+
+
+def test_a_layer_that_is_named_twice(images, tmp_path):
+    scanned(tmp_path, chain(), images, layers=("fc4", "conv1", "fc4"))
+    assert open_atlas(tmp_path).layers == ("conv1", "fc4")
+    (again,) = scanned(tmp_path, chain(), images, layers=("conv1", "conv1", "fc4"), resume=True)
+    assert again.paths == ()
+    with pytest.raises(LayerError, match="no layer to scan: name at least one"):
+        scanned(tmp_path / "none", chain(), images, layers=())
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("damage", ["gone", "damaged"])
+def test_what_went_wrong_first_is_told(images, tmp_path, damage):
+    def going_wrong(*_):
+        if damage == "gone":
+            shutil.rmtree(tmp_path / "atlas")
+        else:
+            (tmp_path / "atlas" / "scan-001-000.npz").write_bytes(b"nothing")
+        raise LayerError("the first to go wrong")
+
+    with pytest.raises(LayerError, match="the first to go wrong"):
+        scanned(tmp_path / "atlas", chain(), images, begins=lambda *_: None, progress=going_wrong)

@@ -86,13 +86,51 @@ def test_silent_units_are_never_certain(images):
     assert found.uncertain["2"] >= 1
 
 
-def test_an_image_that_is_gone_at_the_end_is_not_passed_over(tmp_path):
-    images = list_images([write_pictures(tmp_path, 12)])
+def test_an_image_that_is_gone_at_the_end_is_left_out_from_there_on(tmp_path):
+    images = list_images([write_pictures(tmp_path, 40)])
     net = chain(torch.float32)
     how = {"topk": 2, "precision": "mixed", "batch_size": 4}
+    joined = scan(net, images, LAYERS, share=(0, 2), **how).joined(
+        scan(net, images, LAYERS, share=(1, 2), **how)
+    )
+    before = finished(net, images, joined, LAYERS, topk=2, batch_size=4)
+    gone = int(joined.strongest["fc4"].images[0, 0])
+    path = tmp_path.parent / images.names[gone]
+    picture = path.read_bytes()
+    path.unlink()
+    told = []
+    found = finished(
+        net, images, joined, LAYERS, topk=2, batch_size=4, progress=lambda *now: told.append(now)
+    )
+    assert told[-1][0] == told[-1][1]
+    assert list(found.problems) == sorted({*joined.problems, gone})
+    assert found.problems[gone].endswith("does not exist, but was scanned")
+    assert joined.problems.keys() == before.problems.keys()
+    path.write_bytes(picture)
+    for layer in LAYERS:
+        candidates = joined.strongest[layer].images
+        hit = (candidates == gone).any(1)
+        kept, truth = found.strongest[layer], before.strongest[layer]
+        for field in ("values", "images", "places"):
+            assert (getattr(kept, field)[~hit] == getattr(truth, field)[~hit]).all()
+        for unit in hit.nonzero()[0]:  # of the rest of all candidates, the strongest
+            assert gone not in kept.images[unit]
+            rest = [(i, v) for i, v in zip(truth.images[unit], truth.values[unit], strict=True) if i != gone]
+            assert list(zip(kept.images[unit], kept.values[unit], strict=True))[: len(rest)] == rest
+        assert before.uncertain[layer] <= found.uncertain[layer] <= before.uncertain[layer] + hit.sum()
+        assert found.uncertain[layer] >= hit.sum()
+        assert (found.statistics[layer].fired == before.statistics[layer].fired).all()
+    assert (joined.strongest["fc4"].images == gone).any()
+
+
+def test_where_all_images_are_gone_at_the_end(tmp_path):
+    images = list_images([write_pictures(tmp_path, 6)])
+    net = chain(torch.float32)
+    how = {"topk": 3, "precision": "mixed"}
     joined = scan(net, images, ("fc4",), share=(0, 2), **how).joined(
         scan(net, images, ("fc4",), share=(1, 2), **how)
     )
-    (tmp_path.parent / images.names[joined.strongest["fc4"].images[0, 0]]).unlink()
-    with pytest.raises(DataError, match=r"cannot be read any more: .* does not exist"):
-        finished(net, images, joined, ("fc4",), topk=2)
+    for name in images.names:
+        (tmp_path.parent / name).unlink()
+    with pytest.raises(DataError, match=r"none of the 6 images can be read; the first: .* was scanned"):
+        finished(net, images, joined, ("fc4",), topk=3)

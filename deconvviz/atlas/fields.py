@@ -2,8 +2,8 @@
 
 A layer of a network that slides sees, at row i, input rows [a + i s, a + i s + f), cut where the image ends;
 and likewise across. What the corners of the map see gives a, s and f, so that the windows of ten thousand
-units cost no more than those of a few. Maps that are small, or whose rows see windows of several sizes, are
-asked row by row.
+units cost no more than those of a few. Maps that are small, or whose rows do not follow such a line, as
+after upsampling, are asked row by row.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ def windows_of(network: Network, layer: str, map_size: Sequence[int] | None, pla
     height, width = map_size
     rows = np.arange(max(height, width))  # asked along the diagonal
     if max(height, width) > _SMALL:
-        ends = [0, 1, height // 2, height - 2, height - 1, width // 2, width - 2, width - 1]
-        rows = np.unique(np.clip(ends, 0, max(height, width) - 1))
+        some = [i for n in (height, width) for i in (0, 1, n // 3, n // 2, n // 2 + 1, n - 2, n - 1)]
+        rows = np.unique(np.clip(some, 0, max(height, width) - 1))
     diagonal = [(min(int(i), height - 1), min(int(i), width - 1)) for i in rows]
     seen, uncut = (
         t.numpy() for t in seen_by(network, layer, (1, 3, side, side), (1, 1, height, width), diagonal)
@@ -58,9 +58,14 @@ def windows_of(network: Network, layer: str, map_size: Sequence[int] | None, pla
         if len(rows) == max(height, width):
             lines.append((begins[:count], begins[:count] + sizes[:count]))
         elif count > 1 and uncut[0, axis] == uncut[-1, axis]:
-            return _one_by_one(network, layer, map_size, places)
+            return _row_by_row(network, layer, map_size, places)
         else:
-            lines.append(_line(uncut[:, axis], uncut[0, axis + 2], begins, begins + sizes, count))
+            first, last = _line(uncut[:, axis], uncut[0, axis + 2], begins, begins + sizes, count)
+            asked = np.minimum(rows, count - 1)
+            there = sizes > 0
+            if ((first[asked] != begins) | (last[asked] != begins + sizes))[there].any():
+                return _row_by_row(network, layer, map_size, places)
+            lines.append((first, last))
     (tops, bottoms), (lefts, rights) = lines
     row, column = np.divmod(places, width)
     return np.stack(
@@ -75,12 +80,14 @@ def _line(uncut: Ints, size: int, begins: Ints, ends: Ints, count: int) -> tuple
     return low, np.maximum(np.minimum(first + size, ends[-1]), low)
 
 
-def _one_by_one(network: Network, layer: str, map_size: Sequence[int], places: Ints) -> Ints:
-    """The same for maps whose rows see windows of several sizes."""
+def _row_by_row(network: Network, layer: str, map_size: Sequence[int], places: Ints) -> Ints:
+    """The same for maps whose rows follow no line: each is asked in the middle of the map, once."""
     height, width = map_size
     side = network.input_size
-    different, back = np.unique(places, return_inverse=True)
-    chosen = [(int(p) // width, int(p) % width) for p in different]
-    seen, _ = seen_by(network, layer, (1, 3, side, side), (1, 1, height, width), chosen)
-    windows: Ints = seen.numpy()[back]
+    down, across = ([int(i) for i in np.unique(axis)] for axis in np.divmod(places, width))
+    chosen = [(i, width // 2) for i in down] + [(height // 2, j) for j in across]
+    seen = seen_by(network, layer, (1, 3, side, side), (1, 1, height, width), chosen)[0].numpy()
+    rows, columns = dict(zip(down, seen, strict=False)), dict(zip(across, seen[len(down) :], strict=True))
+    pairs = [(rows[int(p) // width], columns[int(p) % width]) for p in places]
+    windows: Ints = np.array([(r[0], c[1], r[2], c[3]) for r, c in pairs], np.int64).reshape(-1, 4)
     return windows

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import reduce
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -25,6 +25,7 @@ from .atlas import IMAGES_FILE, UNITS_FILE
 from .checkpoint import load_scan
 from .images import ImageList
 from .state import Scan
+from .strongest import NO_IMAGE
 from .tables import IMAGES, UNITS
 from .underway import clear, differences, earlier_facts, finished_facts, locked
 from .writing import SCAN_FILE, write_tables
@@ -45,6 +46,7 @@ class _Part:
         names: of its images.
         labels: their classes.
         scan: its final state.
+        windows: the receptive window at each place of a layer where it has an entry.
     """
 
     folder: Path
@@ -52,17 +54,7 @@ class _Part:
     names: list[str]
     labels: list[str]
     scan: Scan
-
-    @cached_property
-    def windows(self) -> dict[str, dict[int, Box]]:
-        """The receptive window at each place of a layer where it has an entry."""
-        names = ("layer", "row", "column", "top", "left", "height", "width")
-        table = pq.read_table(self.folder / UNITS_FILE, schema=UNITS, columns=list(names))
-        found: dict[str, dict[int, Box]] = {layer: {} for layer in self.scan.maps}
-        for layer, row, column, *box in zip(*(table[name].to_pylist() for name in names), strict=True):
-            size = self.scan.maps[layer]
-            found[layer][row * size[1] + column if size else 0] = (box[0], box[1], box[2], box[3])
-        return found
+    windows: dict[str, dict[int, Box]]
 
 
 def merge_atlases(folders: Sequence[Path], out: Path, overwrite: bool = False) -> list[Path]:
@@ -77,11 +69,16 @@ def merge_atlases(folders: Sequence[Path], out: Path, overwrite: bool = False) -
         the tables and the manifest.
 
     Raises:
-        DataError: one is unfinished or damaged, they do not go together, an image is in two of them, or there
-            is an atlas in `out` already.
+        DataError: one is named twice, unfinished or damaged, they do not go together, an image is in two of
+            them, or there is an atlas in `out` already.
         OutputError: the disk is full or `out` cannot be written.
     """
-    if out.resolve() in [folder.resolve() for folder in folders]:
+    named: set[Path] = set()
+    for folder in folders:
+        if folder.resolve() in named:
+            raise DataError(f"{folder} is named twice")
+        named.add(folder.resolve())
+    if out.resolve() in named:
         raise DataError(f"{out} is one of the atlases to be joined; name another --out")
     parts = [_part(folder) for folder in folders]
     first = parts[0]
@@ -126,13 +123,29 @@ def _part(folder: Path) -> _Part:
         begun = folder.is_dir() and earlier_facts(folder) is not None
         advice = f"'deconvviz atlas scan --resume --out {folder}' goes on with it"
         raise DataError(f"{folder} " + (f"holds an unfinished scan: {advice}" if begun else "is no atlas"))
+    scan = load_scan(folder / SCAN_FILE)
     try:
         table = pq.read_table(folder / IMAGES_FILE, schema=IMAGES)
         names, labels = (table[name].to_pylist() for name in ("image", "label"))
-    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+        windows = _windows(folder / UNITS_FILE, scan)
+    except (OSError, ValueError, KeyError, IndexError, TypeError, pa.ArrowException) as error:
         why = (str(error).splitlines() or [""])[0]
         raise DataError(f"{folder} holds a damaged atlas ({why}); scan it again with --overwrite") from None
-    return _Part(folder, facts, names, labels, load_scan(folder / SCAN_FILE))
+    return _Part(folder, facts, names, labels, scan, windows)
+
+
+def _windows(path: Path, scan: Scan) -> dict[str, dict[int, Box]]:
+    """Reads them from the table of units; raises ValueError where one is not there."""
+    names = ("layer", "row", "column", "top", "left", "height", "width")
+    table = pq.read_table(path, schema=UNITS, columns=list(names))
+    found: dict[str, dict[int, Box]] = {layer: {} for layer in scan.maps}
+    for layer, row, column, *box in zip(*(table[name].to_pylist() for name in names), strict=True):
+        size = scan.maps[layer]
+        found[layer][row * size[1] + column if size else 0] = (box[0], box[1], box[2], box[3])
+    for layer, kept in scan.strongest.items():
+        if set(kept.places[kept.images != NO_IMAGE].tolist()) - found[layer].keys():
+            raise ValueError(f"{path.name} is not of this scan")
+    return found
 
 
 def _check(first: _Part, part: _Part) -> None:

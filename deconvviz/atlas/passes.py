@@ -129,7 +129,8 @@ class Runner:
             bars: what candidates of each layer have to pass, where that is known.
 
         Raises:
-            ModelError: the network does not take the pictures, or its activations are no numbers.
+            ModelError: the network does not take the pictures, or its activations are no numbers or too
+                large.
             LayerError: the pass does not reach a layer, or it has no units.
             WeightsError: the weights hold values that are no numbers.
         """

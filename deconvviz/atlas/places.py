@@ -7,11 +7,12 @@ read in place and never unpacked.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..data.folders import SUFFIXES
-from ..data.images import open_photo
+from ..data.images import open_photo, read_file
 from ..data.stores import Folder
 from ..errors import DataError, ImageError
 from .archived import InTar, InZip
@@ -20,6 +21,7 @@ from .tars import COMPRESSED
 from .tiny_titles import MARK, TinyTitles
 
 _LISTS = (".txt", ".lst", ".list")
+_OF_AN_ATLAS = re.compile(r"(^|/)(units\.parquet|scan-\d+-\d+\.npz)$")
 
 
 def open_place(place: Path, root: Path | None = None) -> Place:
@@ -77,17 +79,24 @@ class _InFolder(Place):
         tiny = next((folder for folder in (here, *here.parents[:3]) if (folder / MARK).is_file()), None)
         titles = TinyTitles(lambda name: _text_of(tiny / name)) if tiny else None
         below = "/".join((*here.relative_to(tiny).parts, "")) if tiny else ""
-        for name in filter(is_picture, Folder(self._path).names):
+        names = Folder(self._path).names
+        for name in filter(is_picture, _without_atlases(names)):
             label = titles.of(below + name) if titles else None
             yield Listed(f"{self.prefix}{name}", class_of(name) if label is None else label)
 
     def read(self, name: str, at: int) -> bytes:
-        return (self._path / name[len(self.prefix) :]).read_bytes()
+        return read_file(self._path / name[len(self.prefix) :])
 
     def lack(self) -> str:
         archives = [path.name for path in sorted(self._path.iterdir()) if path.suffix in (".tar", ".zip")]
         named = ", ".join(archives[:3] + ["..."] * (len(archives) > 3))
         return f"has no pictures, but archives ({named}): name those" if archives else super().lack()
+
+
+def _without_atlases(names: Sequence[str]) -> Sequence[str]:
+    """The files that lie in no atlas: an atlas holds pictures too, and none that were scanned."""
+    atlases = tuple({name[: -len(Path(name).name)] for name in names if _OF_AN_ATLAS.search(name)})
+    return [name for name in names if not name.startswith(atlases)] if atlases else names
 
 
 def _text_of(path: Path) -> str:
@@ -113,7 +122,7 @@ class _Single(Place):
         yield Listed(self.prefix, "")
 
     def read(self, name: str, at: int) -> bytes:
-        return self._path.read_bytes()
+        return read_file(self._path)
 
 
 class _OnList(Place):
@@ -134,7 +143,7 @@ class _OnList(Place):
                 yield Listed(name.replace(os.sep, "/"), class_of(line.replace(os.sep, "/")))
 
     def read(self, name: str, at: int) -> bytes:
-        return (self._root / name).read_bytes()
+        return read_file(self._root / name)
 
     def lack(self) -> str:
         return "names no pictures; it should have the path of one on each line"

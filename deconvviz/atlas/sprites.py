@@ -37,6 +37,7 @@ _BLOCK = 8  # a JPEG's blocks: tiles begin on their borders, so that none bleeds
 _PLAIN = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
 _LONGEST = 60
+_COMMENT = 65_533  # bytes, in a JPEG
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ def write_sprite(
         tile: the longest side of a patch in pixels; larger windows are made smaller.
 
     Raises:
-        DataError: there is nothing to draw.
+        DataError: there is nothing to draw, or there are too many problems to be told.
         OutputError: the place cannot be written.
     """
     if not rendered:
@@ -173,7 +174,7 @@ def _fitted(picture: tiles.Bytes, size: tuple[int, int], cell: tuple[int, int]) 
 
 
 def _save(image: Image.Image, path: Path, facts: dict[str, Any]) -> None:
-    line = json.dumps(facts, separators=(",", ":"))
+    line = _line(path, facts)
     with replacing(path) as temporary:
         if path.suffix == ".png":
             chunks = PngInfo()
@@ -181,6 +182,25 @@ def _save(image: Image.Image, path: Path, facts: dict[str, Any]) -> None:
             image.save(temporary, pnginfo=chunks)
         else:
             image.save(temporary, quality=_QUALITY, subsampling=0, comment=line)
+
+
+def _line(path: Path, facts: dict[str, Any]) -> str:
+    """What a comment has room for; the longest problems are cut until all are told."""
+    problems: dict[int, str] = facts["problems"]
+    longest = max(map(len, problems.values()), default=0)
+    while len(line := json.dumps(facts, separators=(",", ":"))) > _COMMENT:
+        if not longest:
+            raise DataError(
+                f"{path} has no room for the problems of {len(problems)} images; keep fewer a unit"
+            )
+        longest = longest * 7 // 8
+        cut = {rank: why if len(why) <= longest else _cut(why, longest) for rank, why in problems.items()}
+        facts = {**facts, "problems": cut}
+    return line
+
+
+def _cut(text: str, longest: int) -> str:
+    return f"{text[: longest - 3]}..." if longest > 3 else ""
 
 
 def open_sprite(path: Path) -> tuple[Sprite, Image.Image]:

@@ -11,8 +11,11 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import ModelError
+
 Ints = NDArray[np.int64]
 _FINE = 2.0**40
+_MOST = 2**62  # two sums below it can be added
 _STEPS = 4  # bins an octave
 _OCTAVES = (-8, 12)  # from 1/256 to 4096
 _POSITIVE = 2.0 ** (np.arange(_OCTAVES[0] * _STEPS, _OCTAVES[1] * _STEPS + 1) / _STEPS)
@@ -61,7 +64,11 @@ class Statistics:
             sums: (N, C) the sum of its activations over all places of the image.
             active: (N, C) at how many of them it is positive.
             places: of a unit in one image.
+
+        Raises:
+            ModelError: the sums are too large to be kept.
         """
+        _check(np.abs(sums).sum(0))
         n, channels = maxima.shape
         whole = np.floor(sums)
         bins = np.searchsorted(EDGES, maxima.astype(np.float64), side="left")
@@ -77,9 +84,14 @@ class Statistics:
         )
 
     def joined(self, other: Statistics) -> Statistics:
-        """Of both together."""
+        """Of both together.
+
+        Raises:
+            ModelError: the sums are too large to be kept.
+        """
         total = {f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)}
         total["whole"], total["rest"] = _carried(total["whole"], total["rest"])
+        _check(np.abs(total["whole"]))
         return Statistics(**total)
 
     @property
@@ -93,6 +105,14 @@ class Statistics:
         total = self.whole.astype(np.float64) + self.rest / _FINE
         mean: NDArray[np.float64] = total / max(int(self.places[0]), 1)
         return mean
+
+
+def _check(sums: Ints | NDArray[np.float64]) -> None:
+    if sums.max(initial=0) >= _MOST:
+        raise ModelError(
+            f"the network's activations are too large to be counted: those of a unit add up to "
+            f"{float(sums.max()):.3g}, and less than {_MOST:.3g} is kept; scale the weights down"
+        )
 
 
 def _carried(whole: Ints, rest: Ints) -> tuple[Ints, Ints]:

@@ -15,6 +15,7 @@ from typing import NamedTuple, TypeVar
 
 import torch
 
+from ..data.images import quiet_decoding
 from ..errors import ModelError
 from ..models import Network
 from ..models.features import frozen
@@ -74,7 +75,7 @@ def passes_over(
     stop, local = threading.Event(), threading.local()
     on_cpu = device_of(network.module).type == "cpu"
     before = torch.get_num_threads()
-    with frozen(network.module), frozen(first), ThreadPoolExecutor(threads) as pool:
+    with frozen(network.module), frozen(first), quiet_decoding(), ThreadPoolExecutor(threads) as pool:
 
         def runner() -> Runner:
             own = first if first is network.module else replica(first)

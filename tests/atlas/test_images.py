@@ -68,6 +68,16 @@ def test_class_folders_with_and_without_splits():
     assert listed("set/train/cat")[0] == ("set/train/cat/00.png", "")  # nothing between place and picture
 
 
+@pytest.mark.parametrize("mark", ["units.parquet", "scan-001-000.npz"])
+def test_an_atlas_among_the_images_is_passed_over(mark):
+    for name in ("photos/dog/a.png", "photos/ATLAS/sprites/conv1/0000.png", "photos/atlases/b.png"):
+        write_picture(Path(name))
+    Path("photos/ATLAS", mark).write_bytes(b"")
+    assert list_images(["photos"]).names == ["photos/atlases/b.png", "photos/dog/a.png"]
+    with pytest.raises(DataError, match="has no pictures"):
+        list_images(["photos/ATLAS"])
+
+
 def test_an_image_reached_twice_counts_once_and_keeps_its_class():
     class_folders(Path("set"), {"cat": 2, "dog": 1})
     Path("list.txt").write_text("set/dog/00.png\nset/cat/../cat/00.png\n")
@@ -180,6 +190,20 @@ def test_pictures_are_shown_as_everywhere_else(here):
         ImageError, match=r"no image 'lang\.png' in a\.png, long\.png, bad\.png; did you mean"
     ):
         images.find("lang.png")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
+def test_pipes_are_not_waited_for(here):
+    Path("a").mkdir()
+    os.mkfifo("a/pipe.png")
+    Path("list.txt").write_text("a/pipe.png\n")
+    write_picture(Path("later.png"))
+    single = list_images([Path("later.png")])
+    Path("later.png").unlink()
+    os.mkfifo("later.png")
+    for images in (list_images([Path("a")]), list_images([Path("list.txt")]), single):
+        with pytest.raises(ImageError, match=r"\.png cannot be read: it is a pipe or a device, not a file$"):
+            images.picture(0)
 
 
 def test_the_key_tells_lists_apart():

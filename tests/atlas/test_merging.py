@@ -111,12 +111,19 @@ def test_unfinished_damaged_and_missing(folder, tmp_path):
     (tmp_path / "unfinished" / "scan.npz").rename(tmp_path / "unfinished" / "scan-001-000.npz")
     with pytest.raises(DataError, match="holds an unfinished scan: 'deconvviz atlas scan --resume"):
         merge_atlases([folder / "0", tmp_path / "unfinished"], tmp_path / "all")
-    for file in ("images.parquet", "scan.npz", "manifest.json"):
+    units = (folder / "2" / "units.parquet").read_bytes()  # of another scan
+    for file in ("images.parquet", "units.parquet", "scan.npz", "manifest.json"):
         whole = (tmp_path / "damaged" / file).read_bytes()
         (tmp_path / "damaged" / file).write_bytes(whole[:-30])
         with pytest.raises(DataError, match="damaged"):
             merge_atlases([folder / "0", tmp_path / "damaged"], tmp_path / "all")
         (tmp_path / "damaged" / file).write_bytes(whole)
+    (tmp_path / "damaged" / "units.parquet").write_bytes(units)
+    with pytest.raises(DataError, match=r"damaged atlas \(units\.parquet is not of this scan\)"):
+        merge_atlases([folder / "0", tmp_path / "damaged"], tmp_path / "all")
+    (tmp_path / "damaged" / "units.parquet").unlink()
+    with pytest.raises(DataError, match=r"damaged atlas \(.*units\.parquet\)"):
+        merge_atlases([folder / "0", tmp_path / "damaged"], tmp_path / "all")
     with pytest.raises(DataError, match="nowhere is no atlas"):
         merge_atlases([folder / "0", tmp_path / "nowhere"], tmp_path / "all")
     assert not (tmp_path / "all").exists()

@@ -178,10 +178,16 @@ class _Bad(nn.Module):
         return maps / 0
 
 
+class _Bright(nn.Module):
+    def forward(self, maps):
+        return maps * 0 + 1e18
+
+
 @pytest.mark.parametrize(
     ("module", "layer", "error", "message"),
     [
         (nn.Sequential(nn.Conv2d(3, 2, 3), _Bad()), "1", ModelError, "NaN or infinite"),
+        (nn.Sequential(nn.Conv2d(3, 2, 3), _Bright()), "1", ModelError, "too large to be counted"),
         (nn.Sequential(nn.Linear(5, 2)), "0", ModelError, "does not take images of"),
         (nn.Sequential(nn.Conv2d(3, 2, 3), nn.Flatten(0)), "1", LayerError, "units are"),
     ],

@@ -66,6 +66,19 @@ def test_what_has_a_problem_is_left_empty_and_sets_no_scale(tmp_path):
         write_sprite(tmp_path, "conv1", 0, [])
 
 
+@pytest.mark.parametrize("text", ["image is gone: " + "x" * 95, "图" * 110])
+def test_long_problems_are_cut_to_what_a_picture_has_room_for(tmp_path, text):
+    why = {rank: f"{rank} {text}" for rank in range(700)} | {3: "did not fire"}
+    _, sprite, _ = drawn(tmp_path, SMALL + 1, problems=why, k=700, tile=8)
+    assert list(sprite.problems) == list(why)
+    assert sprite.problems[3] == "did not fire"
+    for rank, told in sprite.problems.items():
+        assert told == why[rank] or (told.endswith("...") and why[rank].startswith(told[:-3]))
+    assert sum(map(len, sprite.problems.values())) > 6_000
+    with pytest.raises(DataError, match="no room for the problems of 7000 images"):
+        drawn(tmp_path, SMALL + 1, problems=dict.fromkeys(range(7000), "gone"), k=7000, tile=2)
+
+
 @pytest.mark.parametrize(("k", "columns"), [(1, 1), (4, 2), (5, 3), (16, 4)])
 def test_any_number_of_images(tmp_path, k, columns):
     _, sprite, pixels = drawn(tmp_path, 6, k=k)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from deconvviz.atlas.statistics import BINS, EDGES, Statistics
+from deconvviz.errors import ModelError
 
 
 def images(count=30, channels=4, places=9, seed=0):
@@ -75,3 +76,19 @@ def test_sums_of_very_many_images_do_not_run_over():
         total = total.joined(total)
     assert total.images.tolist() == [2**40]
     np.testing.assert_allclose(total.mean, [1 - 2.0**-40], rtol=1e-15)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_sums_that_are_too_large_are_refused(sign):
+    def of_sums(*sums):
+        return Statistics.of(
+            np.ones((len(sums), 1), np.float32), sign * np.array(sums)[:, None], np.ones((1, 1)), 1
+        )
+
+    for sums in ((1e19,), (2.0**61, 2.0**61), (3e38, 3e38)):
+        with pytest.raises(ModelError, match="activations are too large to be counted"):
+            of_sums(*sums)
+    most = of_sums(2.0**61)
+    assert most.mean.tolist() == [sign * 2.0**61]
+    with pytest.raises(ModelError, match=r"add up to 4\.61e\+18, .*; scale the weights down"):
+        most.joined(most)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .atlas_options import scanned_options
 from .atlas_session import root_option, session_of, units_of, units_option
 from .optimising import check_places
-from .options import layer_option, model_option, output_options, rule_option, weights_options
+from .options import layer_option, output_options, rule_option
 from .session import SESSION_OPTIONS, announce, targets, within_memory
 
 if TYPE_CHECKING:
@@ -40,8 +41,7 @@ _ONE, _SEVERAL = 16, 8  # units drawn of a single layer, of each of several laye
     help="Projections computed together: fewer take less memory, and give the same.",
 )
 @root_option()
-@model_option()
-@weights_options()
+@scanned_options("Of the units that are drawn, and of random weights where --weights random is given.")
 @output_options()
 def figure(
     folder: Path,
@@ -74,10 +74,10 @@ def figure(
     atlas = open_atlas(folder)
     layers = layers or atlas.layers
     drawn = count or (_ONE if len(layers) == 1 else _SEVERAL)
-    chosen = {
-        layer: units_of(atlas, layer, units) if units else _drawn(atlas, layer, drawn, options["seed"])
-        for layer in layers
-    }
+    if units:
+        chosen = {layer: units_of(atlas, layer, units) for layer in layers}
+    else:
+        chosen = _drawn(atlas, layers, drawn, options["seed"])
     total = _counted(atlas, chosen)
     session, images = session_of(atlas, root=root, **{name: options[name] for name in SESSION_OPTIONS})
     from tqdm import tqdm
@@ -105,14 +105,17 @@ def figure(
     results.complain()
 
 
-def _drawn(atlas: Atlas, layer: str, count: int, seed: int) -> list[int]:
-    """So many units of a layer at most, by number: of those that fire, or of all where none does."""
+def _drawn(atlas: Atlas, layers: Sequence[str], count: int, seed: int) -> dict[str, list[int]]:
+    """So many units of each layer at most, by number: of those that fire, or of all where none does."""
     import numpy as np
 
-    found = atlas.statistics(layer)
-    alive = [unit.channel for unit in found if unit.strongest > 0] or [unit.channel for unit in found]
-    drawn = np.random.default_rng(seed).choice(alive, min(count, len(alive)), replace=False)
-    return sorted(drawn.tolist())
+    generator, chosen = np.random.default_rng(seed), {}
+    for layer in layers:
+        found = atlas.statistics(layer)
+        alive = [unit.channel for unit in found if unit.strongest > 0] or [unit.channel for unit in found]
+        drawn = generator.choice(alive, min(count, len(alive)), replace=False)
+        chosen[layer] = sorted(drawn.tolist())
+    return chosen
 
 
 def _counted(atlas: Atlas, chosen: Mapping[str, Sequence[int]]) -> int:

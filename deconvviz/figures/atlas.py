@@ -167,7 +167,7 @@ class _Blocks:
         for i, (one, projection) in enumerate(zip(unit, printed, strict=True)):
             left = i % self.wide * (self.side + _GAP)
             y = bottom + self.height - self.side - i // self.wide * (self.side + _GAP)
-            pair = [_grey()] * 2 if projection is None else [tiles.signed_tile(projection, scale), one.patch]
+            pair = [_grey()] * 2 if projection is None else [_drawn(projection, scale, one), one.patch]
             for tile, start in zip(pair, (x + left, beside + left), strict=True):
                 _fitted(sheet, tile, start, y, self.side, differs=one.differs)
                 if projection is None:
@@ -180,7 +180,7 @@ class _Blocks:
     def _say(sheet: Axes, what: str, left: float, bottom: float, width: float, height: float) -> None:
         """White words in the middle of a grey tile, as large as fits."""
         longest = max(map(len, what.split("\n")))
-        size = min(8.0, 0.9 * width / (longest * _LETTER))
+        size = min(8.0, 0.72 * width / (longest * _LETTER))
         style = {"ha": "center", "va": "center", "linespacing": 1.15}
         words(sheet, left + width / 2, bottom + height / 2, what, size, "white", **style)
 
@@ -238,6 +238,19 @@ def _printed(pixels: tiles.Floats, most: int) -> tiles.Floats:
     size = max(1, round(w * times)), max(1, round(h * times))
     channels = [Image.fromarray(channel).resize(size, Image.Resampling.LANCZOS) for channel in pixels]
     return np.stack([np.asarray(channel, np.float32) for channel in channels])
+
+
+def _drawn(projection: tiles.Floats, scale: float, one: Rendered) -> tiles.Bytes:
+    """A projection as a tile, white where its window hangs over the image's edge, as in its patch."""
+    tile = tiles.signed_tile(projection, scale)
+    h, w = one.patch.shape[:2]
+    down, across = tile.shape[0] / h, tile.shape[1] / w
+    top, left, height, width = one.inside
+    framed = np.full_like(tile, 255)
+    rows = slice(round(top * down), round((top + height) * down))
+    columns = slice(round(left * across), round((left + width) * across))
+    framed[rows, columns] = tile[rows, columns]
+    return framed
 
 
 def _grey() -> tiles.Bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -82,6 +84,15 @@ def test_one_contrast_a_unit_and_grey_is_zero():
         np.sign(tiles[5])[np.abs(tiles[5]) > 2]
         == np.sign(unit(1, 4)[1].projection.transpose(1, 2, 0)[np.abs(tiles[5]) > 2])
     ).all()
+
+
+def test_beyond_the_image_projections_are_white_too():
+    cut = replace(one(size=(200, 200)), inside=(50, 0, 150, 120))
+    tile = images(drawn([cut]))[0]
+    side = len(tile)
+    assert (tile[: side // 4] == 255).all()
+    assert (tile[:, round(0.6 * side) + 1 :] == 255).all()
+    assert (tile[side // 4 + 1 :, : round(0.6 * side) - 1] != 255).any(2).mean() > 0.9
 
 
 def test_what_shrinks_keeps_its_contrast():

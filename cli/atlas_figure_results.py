@@ -78,7 +78,8 @@ class AtlasFigure:
             ([one for one in shown if one.differs], "no longer match"),
         ):
             if bad:
-                first = f"{bad[0].entry.layer}, unit {bad[0].entry.channel}: {bad[0].problem}"
+                entry = bad[0].entry
+                first = f"{entry.layer}, unit {entry.channel}, {entry.image}: {bad[0].problem}"
                 wrong.append(f"{len(bad)} of {len(shown)} activations {what} ({first})")
         if wrong:
             raise DataError(f"{'; '.join(wrong)}; the rest is drawn")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,8 +12,9 @@ import click
 
 from deconvviz.errors import DataError
 
+from .atlas_options import scanned_options
 from .atlas_session import root_option, session_of, units_of, units_option
-from .options import drawing_options, layer_option, model_option, quiet_option, rule_option, weights_options
+from .options import layer_option, quiet_option, rule_option
 from .session import SESSION_OPTIONS, announce, within_memory
 
 if TYPE_CHECKING:
@@ -27,7 +29,13 @@ _NAMED = 5  # of what is not as the atlas says, on stderr
 @layer_option(required=False)
 @units_option("all")
 @rule_option("deconvnet")
-@drawing_options()
+@click.option(
+    "--scale",
+    type=click.Choice(["shared", "each"]),
+    default="shared",
+    show_default=True,
+    help="One contrast for all projections of a unit, or its own for each.",
+)
 @click.option(
     "--tile",
     type=click.IntRange(min=8),
@@ -44,10 +52,13 @@ _NAMED = 5  # of what is not as the atlas says, on stderr
     metavar="N",
     help="Projections computed together: fewer take less memory, and give the same.",
 )
-@click.option("--overwrite", is_flag=True, help="Draw, and check, also what was rendered before.")
+@click.option(
+    "--overwrite",
+    is_flag=True,
+    help="Draw, and check, also what was rendered before; with another rule, scale or tile whole layers.",
+)
 @root_option()
-@model_option()
-@weights_options()
+@scanned_options("Of random weights, where --weights random is given.")
 @quiet_option()
 def render(
     folder: Path,
@@ -69,7 +80,8 @@ def render(
 
     \b
         deconvviz atlas render ATLAS
-        deconvviz atlas render ATLAS --layer conv5 --units 0-15,40 --rule guided --overwrite
+        deconvviz atlas render ATLAS --layer conv5 --units 0-15,40
+        deconvviz atlas render ATLAS --layer conv5 --rule guided --overwrite
     """
     from deconvviz.atlas.atlas import open_atlas
     from deconvviz.atlas.kept import begin_layer, check_settings
@@ -77,9 +89,8 @@ def render(
     atlas = open_atlas(folder)
     asked = _asked(atlas, layers, units)
     settings = {"rule": rule, "scale": scale, "tile": tile}
-    if not overwrite:
-        for layer in asked:
-            check_settings(atlas, layer, settings)
+    for layer, channels in asked.items():
+        check_settings(atlas, layer, settings, overwrite, channels if units else None)
     session, images = session_of(atlas, root=root, **{name: options[name] for name in SESSION_OPTIONS})
     from tqdm import tqdm
 
@@ -89,31 +100,36 @@ def render(
     from deconvviz.deconvnet import Rectification, Rules
 
     left: dict[str, list[int]] = {}
+    there = 0
     for layer, channels in asked.items():
         kept = begin_layer(atlas, layer, settings, overwrite)
         left[layer] = [c for c in channels if c not in kept and atlas.entries(layer, c)]
+        there += len(kept.keys() & channels)
     total = sum(len(atlas.entries(layer, c)) for layer in left for c in left[layer])
+    if there and not total and not options["quiet"]:
+        are, were, them = (f"all {there} units are", "were", "them") if there > 1 else ("it is", "was", "it")
+        click.echo(
+            f"note: {are} rendered already, and {were} not checked again: --overwrite draws {them} anew",
+            err=True,
+        )
     found = _Findings()
-    with (
-        tqdm(total=total, unit="projection", disable=options["quiet"]) as bar,
-        within_memory(session, batch_size),
-    ):
-        for layer, channels in left.items():
-            bar.set_description(layer)
-            rendered = render_units(
-                session.network,
-                atlas,
-                images,
-                layer,
-                channels,
-                rules=Rules(Rectification(rule)),
-                batch_size=batch_size,
-            )
-            for channel, unit in zip(channels, rendered, strict=True):
-                drawn = [_equalised(one) for one in unit] if scale == "each" else unit
-                write_sprite(folder, layer, channel, drawn, tile=tile)
-                found.look_at(unit)
-                bar.update(len(unit))
+    how: dict[str, Any] = {"rules": Rules(Rectification(rule)), "batch_size": batch_size}
+    try:
+        with (
+            tqdm(total=total, unit="projection", disable=options["quiet"] or not total) as bar,
+            within_memory(session, batch_size),
+        ):
+            for layer, channels in left.items():
+                bar.set_description(layer)
+                rendered = render_units(session.network, atlas, images, layer, channels, **how)
+                for channel, unit in zip(channels, rendered, strict=True):
+                    drawn = [_equalised(one) for one in unit] if scale == "each" else unit
+                    write_sprite(folder, layer, channel, drawn, tile=tile)
+                    found.look_at(unit)
+                    bar.update(len(unit))
+    except KeyboardInterrupt:
+        announce(write_page(atlas))  # of what is there
+        raise
     announce(write_page(atlas))
     found.complain()
 
@@ -137,22 +153,24 @@ class _Findings:
     """What is not as the atlas says."""
 
     def __init__(self) -> None:
-        self.checked, self.different, self.named = 0, 0, 0
-        self.gone: set[str] = set()
+        self.checked, self.different, self.news = 0, 0, 0
+        self.gone: dict[str, str] = {}
 
     def look_at(self, unit: Sequence[Rendered]) -> None:
         """Counts what is wrong with a unit, and names the first few on stderr."""
+        from tqdm import tqdm
+
         self.checked += len(unit)
         for one in unit:
             news = one.differs or (one.gone and one.entry.image not in self.gone)
             self.different += one.differs
             if one.gone:
-                self.gone.add(one.entry.image)
-            if news and self.named < _NAMED:
-                self.named += 1
+                self.gone[one.entry.image] = one.problem
+            self.news += news
+            if news and self.news <= _NAMED:
                 entry = one.entry
                 where = f"{entry.layer}, unit {entry.channel}, rank {entry.rank}, {entry.image}"
-                click.echo(f"deconvviz: {where}: {one.problem}", err=True)
+                tqdm.write(f"deconvviz: {where}: {one.problem}", file=sys.stderr)
 
     def complain(self) -> None:
         """Says what was wrong, if anything was.
@@ -160,10 +178,18 @@ class _Findings:
         Raises:
             DataError: something was.
         """
+        from deconvviz.atlas.rendered import GONE
+
+        if self.news > _NAMED:
+            left = self.news - _NAMED
+            click.echo(f"deconvviz: and {left} more: each is marked on its unit's page", err=True)
         wrong = []
         if self.different:
             wrong.append(f"{self.different} of {self.checked} activations no longer match")
-        if self.gone:
-            wrong.append(f"{len(self.gone)} image{'s are' if len(self.gone) > 1 else ' is'} gone")
+        gone = sum(problem == GONE for problem in self.gone.values())
+        if gone:
+            wrong.append(f"{gone} image{'s are' if gone > 1 else ' is'} gone")
+        if damaged := len(self.gone) - gone:
+            wrong.append(f"{damaged} image{'s' * (damaged > 1)} cannot be read")
         if wrong:
             raise DataError(f"{', '.join(wrong)}; the rest is done")

@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from deconvviz.errors import DataError
+
 from .atlas_options import atlas_out_option, overwrite_option
 from .atlas_scan_session import Bar, as_begun, begun_in, known, stoppable, tell_what_came
 from .earlier import given_options
@@ -98,8 +100,9 @@ def scan(
     """Find the strongest activations of every unit over IMAGES.
 
     IMAGES are folders, with or without a folder a class, tar shards, zips, folders inside either, pictures,
-    or text files with the path of a picture on each line. Without --layer all convolutions are scanned.
-    Images that cannot be read are named and left out.
+    or text files with the path of a picture on each line. Images that cannot be read are named and left out.
+    Without --layer all convolutions that have a name of the papers (conv1, conv2, ...) are scanned, after
+    their rectifiers.
 
     ATLAS will hold units.parquet (a row for each kept activation), statistics.parquet (a row for each unit),
     images.parquet and manifest.json. The larger activation goes first, of equal ones that of the image whose
@@ -133,6 +136,16 @@ def scan(
     announce(*paths)
 
 
+def _check_out(out: Path, images: Sequence[Path], root: Path | None) -> None:
+    """Refuses to write among the images of a scan.
+
+    Raises:
+        DataError: the atlas' folder is one of theirs.
+    """
+    if out.resolve() in [(Path(root or "") / place).resolve() for place in images]:
+        raise DataError(f"{out} is one of the IMAGES to be scanned; name another --out")
+
+
 def _scanned(
     out: Path,
     resume: bool,
@@ -150,6 +163,7 @@ def _scanned(
     from deconvviz.data.cache import processors
     from deconvviz.training.processes import joined
 
+    _check_out(out, options["images"], options["root"])
     threads = workers or max(1, processors() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
     with joined(place_of(device), patience=_PATIENCE) as processes:
         images = list_images(options["images"], options["root"])

@@ -80,15 +80,25 @@ def session_of(
         ModelError: the network cannot be had, or it is not the one that was scanned.
         WeightsError: likewise its weights.
     """
+    asked = _network(atlas, model, weights, seed, input_size)
     images = _images(atlas, root)
-    session = open_session(**_network(atlas, model, weights, seed, input_size), device=device, quiet=quiet)
+    session = open_session(**asked, device=device, quiet=quiet)
     _check(atlas, session)
     return session, images
 
 
 def _network(atlas: Atlas, model: str, weights: str, seed: int, input_size: int | None) -> dict[str, Any]:
-    """How to load the network: as the atlas says, where nothing else is asked for."""
+    """How to load the network: as the atlas says, where nothing else is asked for.
+
+    Raises:
+        ModelError: it is another of the catalogue.
+        WeightsError: the weights are not where they were.
+    """
+    from deconvviz.models import CATALOGUE
+
     facts = atlas.manifest
+    if model in CATALOGUE and model != facts["model"]:
+        raise ModelError(f"{atlas.folder} is of {facts['model']}, not of {model}: leave --model out")
     scanned = facts.get("weights", {})
     if weights == "default":
         random = str(scanned.get("label", "")).startswith("random ")
@@ -105,7 +115,13 @@ def _network(atlas: Atlas, model: str, weights: str, seed: int, input_size: int 
 def _found(weights: str, atlas: Atlas) -> str:
     """A file named in the folder in which the scan ran, from here."""
     there = Path(str(atlas.manifest.get("working_folder", ""))) / weights
-    return str(there) if not Path(weights).exists() and there.exists() else weights
+    if weights == "default" or Path(weights).exists():
+        return weights
+    if not there.exists():
+        raise WeightsError(
+            f"the atlas was scanned with {weights}, which is not there: give --weights where it is now"
+        )
+    return str(there)
 
 
 def _images(atlas: Atlas, root: Path | None) -> ImageList:

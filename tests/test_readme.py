@@ -74,7 +74,8 @@ def test_options_of_one_name_mean_the_same_everywhere():
                 continue  # these say what to start from and where the run goes, not what to look at
             if name in ("export", "train-decoder", "atlas scan", "atlas merge") and option.opts[0] == "--out":
                 continue  # no figure but a weights file, a run's folder or an atlas
-            if name in ("atlas render", "atlas figure") and option.opts[0] in ("--model", "--weights"):
+            own = ("--model", "--weights", "--input-size", "--seed")
+            if name in ("atlas render", "atlas figure") and option.opts[0] in own:
                 continue  # by default those of the scan
             if option.opts[0] in (
                 "--model",

@@ -29,6 +29,10 @@ from .place import Place
 from .places import open_place
 
 
+class MissingImageError(ImageError):
+    """The image is not there, or not there any more."""
+
+
 @dataclass(frozen=True, eq=False)
 class ImageList:
     """Pictures by number, sorted by name.
@@ -64,12 +68,13 @@ class ImageList:
             i: its number.
 
         Raises:
-            ImageError: it is gone, or cannot be read.
+            MissingImageError: it is gone.
+            ImageError: it cannot be read.
         """
         try:
             return self._opened[int(self._in[i])].read(self.names[i], int(self._at[i]))
         except FileNotFoundError:
-            raise ImageError(f"{self.names[i]} does not exist") from None
+            raise MissingImageError(f"{self.names[i]} does not exist") from None
         except (OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or error
             raise ImageError(f"{self.names[i]} cannot be read: {why}") from None
@@ -94,12 +99,12 @@ class ImageList:
             name: as it is in `names`.
 
         Raises:
-            ImageError: there is no such image.
+            MissingImageError: there is no such image.
         """
         i = bisect_left(self.names, name)
         if i == len(self.names) or self.names[i] != name:
             around = self.names[max(0, i - 10) : i + 10]
-            raise ImageError(f"no image '{name}' in {', '.join(self.places)}; {nearest(name, around)}")
+            raise MissingImageError(f"no image '{name}' in {', '.join(self.places)}; {nearest(name, around)}")
         return i
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,24 +34,41 @@ def rendered_with(atlas: Atlas, layer: str) -> dict[str, Any] | None:
         return None
 
 
-def check_settings(atlas: Atlas, layer: str, settings: Mapping[str, Any]) -> None:
-    """Refuses to add sprites to those of a layer that were made otherwise.
+def check_settings(
+    atlas: Atlas,
+    layer: str,
+    settings: Mapping[str, Any],
+    overwrite: bool = False,
+    channels: Collection[int] | None = None,
+) -> None:
+    """Refuses to add sprites to those of a layer that were made otherwise, or to put a few in place of all.
 
     Args:
         atlas: whose sprites.
         layer: its name.
         settings: what the new ones are made with.
+        overwrite: draw all anew.
+        channels: the units that are drawn; None for all of the layer.
 
     Raises:
         DataError: there are others.
     """
-    before = rendered_with(atlas, layer)
-    if before is not None and before != dict(settings):
-        other = [
-            f"{name} {before.get(name)}" for name, value in settings.items() if before.get(name) != value
-        ]
+    before, there = rendered_with(atlas, layer), sprites_of(atlas.folder, layer)
+    if before is None or before == dict(settings) or not there:
+        return
+    other = {name: before.get(name) for name, value in settings.items() if before.get(name) != value}
+    if not overwrite:
+        told = ", ".join(f"{name} {value}" for name, value in other.items())
+        raise DataError(f"{layer} was rendered with {told}: give that again, or --overwrite to draw it anew")
+    going = len(there.keys() - set(there if channels is None else channels))
+    if going:
+        told = ", ".join(
+            f"by the {value} rule" if name == "rule" else f"with {name} {value}"
+            for name, value in other.items()
+        )
         raise DataError(
-            f"{layer} was rendered with {', '.join(other)}: give that again, or --overwrite to draw it anew"
+            f"{layer} has {going} other picture{'s' * (going > 1)}, {told}, which would go: render the whole "
+            "layer, without --units"
         )
 
 

@@ -12,7 +12,9 @@ from .atlas import Entry
 NOT_FIRED = "did not fire"
 """The problem of an activation that is zero: there is nothing to project."""
 GONE = "image is gone"
-"""How the problem of an image that cannot be read begins."""
+"""The problem of an image that is not there any more."""
+UNREADABLE = "image cannot be read"
+"""How the problem of an image begins that is there, and damaged."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +28,7 @@ class Rendered:
         entry: what the atlas says of it.
         patch: (h, w, 3) uint8, what the unit saw of the image; white beyond the image's edge.
         projection: (3, h, w) float32, signed, in the network's input space; zero beyond the image's edge.
-        activation: computed anew; NaN where the image is gone.
+        activation: computed anew; NaN where the image is gone or damaged.
         inside: top, left, height, width of the part of the tile that lies in the image; of no size where
             there is none.
         problem: why it is not what the atlas says, `NOT_FIRED` where the activation is zero, else empty.
@@ -47,7 +49,7 @@ class Rendered:
     @property
     def gone(self) -> bool:
         """Whether its image could not be read."""
-        return self.problem.startswith(GONE)
+        return self.problem.startswith((GONE, UNREADABLE))
 
     @property
     def differs(self) -> bool:

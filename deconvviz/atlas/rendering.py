@@ -24,15 +24,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..data.images import quiet_decoding
 from ..deconvnet import Rules, Unit
 from ..errors import ImageError
 from ..models import Network
 from ..models.precision import full_precision
 from .atlas import Atlas, Entry
 from .engines import Box, Engine, engine_of, inside
-from .images import ImageList
+from .images import ImageList, MissingImageError
 from .passes import device_of
-from .rendered import GONE, NOT_FIRED, Rendered
+from .rendered import GONE, NOT_FIRED, UNREADABLE, Rendered
 
 __all__ = ["NOT_FIRED", "Rendered", "render_units"]
 
@@ -107,8 +108,10 @@ class _Painter:
         for name in dict.fromkeys(entry.image for entry in entries):
             try:
                 seen[name] = self._see(name)
+            except MissingImageError:
+                gone[name] = GONE
             except ImageError as error:
-                gone[name] = f"{GONE}: {error}"
+                gone[name] = f"{UNREADABLE}: {_why(error, name)}"
         numbers = {name: i for i, name in enumerate(seen)}
         there = [entry for entry in entries if entry.image in seen]
         units = [Unit(e.layer, e.channel, e.row, e.column, numbers[e.image]) for e in there]
@@ -158,6 +161,12 @@ class _Painter:
         return Rendered(entry, patch, nothing, float("nan"), (0, 0, 0, 0), problem)
 
 
+def _why(error: ImageError, name: str) -> str:
+    """What is wrong with an image, without its name."""
+    said = str(error).removeprefix(f"{name} ")
+    return said.removeprefix("cannot be read: ").removeprefix("is ")
+
+
 def _in_full(device: torch.device, found: Iterator[A]) -> Iterator[A]:
     """The same, computed as precisely as a scan does."""
     with full_precision(device):
@@ -185,7 +194,7 @@ def _ahead(work: Callable[[A], B], parts: Iterable[A], workers: int) -> Iterator
         yield from map(work, parts)
         return
     threads, left = torch.get_num_threads(), iter(parts)
-    with ThreadPoolExecutor(workers, initializer=partial(torch.set_num_threads, 1)) as pool:
+    with quiet_decoding(), ThreadPoolExecutor(workers, initializer=partial(torch.set_num_threads, 1)) as pool:
         try:
             begun: deque[Future[B]] = deque(pool.submit(work, part) for part in islice(left, 2 * workers))
             while begun:

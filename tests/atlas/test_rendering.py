@@ -86,20 +86,13 @@ def atlas_of(folder: Path, network: Network, images: ImageList, layers: dict[str
                 rows.append(dict(zip((*names, "top", "left", "height", "width"), (*row, *box), strict=True)))
             best = float(flat[:, channel].max())
             numbers = {"images": len(images), "mean": 0, "fired": 0, "active": 0, "strongest": best}
-            statistics.append(
-                {
-                    "layer": layer,
-                    "channel": channel,
-                    "label": "",
-                    "purity": 0,
-                    "histogram": [0] * BINS,
-                    **numbers,
-                }
-            )
+            unit = {"layer": layer, "channel": channel, "label": "", "purity": 0, "histogram": [0] * BINS}
+            statistics.append({**unit, **numbers})
     folder.mkdir()
     pq.write_table(pa.Table.from_pylist(rows, UNITS), folder / "units.parquet")
     pq.write_table(pa.Table.from_pylist(statistics, STATISTICS), folder / "statistics.parquet")
-    (folder / "manifest.json").write_text(json.dumps({"layers": told}))
+    facts = {"model": network.name, "weights": {}, "input_size": SIDE, "images": [], "scanned": len(images)}
+    (folder / "manifest.json").write_text(json.dumps({**facts, "layers": told}))
     return open_atlas(folder)
 
 
@@ -212,10 +205,10 @@ def tampered(path: Path) -> None:
 @pytest.mark.parametrize(
     ("tamper", "says"),
     [
-        (Path.unlink, "image is gone: .* does not exist"),
+        (Path.unlink, "image is gone$"),
         (
             lambda path: path.write_bytes(path.read_bytes()[:60]),
-            "image is gone: .* is (damaged|not a picture)",
+            "image cannot be read: (damaged|not a picture)",
         ),
         (tampered, "activation .* where the atlas has .*: other weights, another preprocessing or a changed"),
     ],
@@ -242,6 +235,16 @@ def test_what_no_longer_matches_is_told_and_the_rest_is_rendered(
     assert re.match(says, first.problem)
     assert first.gone == says.startswith("image")
     assert first.differs != first.gone
+
+
+def test_an_image_that_is_not_listed_any_more_is_gone(
+    made: tuple[Network, Atlas, ImageList], pictures: Path
+) -> None:
+    network, atlas, _ = made
+    (unit,) = render_units(network, atlas, list_images([pictures / "0.png"]), "conv1", [0])
+    there = str(pictures / "0.png")
+    assert {one.problem for one in unit if one.entry.image != there} == {"image is gone"}
+    assert all(one.gone == (one.entry.image != there) for one in unit)
 
 
 def test_other_weights_are_found_out(made: tuple[Network, Atlas, ImageList]) -> None:
@@ -275,7 +278,16 @@ def test_sprites_are_kept_until_something_changes(made: tuple[Network, Atlas, Im
     check_settings(atlas, "conv1", settings)
     with pytest.raises(DataError, match=r"conv1 was rendered with rule deconvnet: .* --overwrite"):
         check_settings(atlas, "conv1", {"rule": "guided", "tile": 16})
+    others = {"rule": "guided", "tile": 8}
+    with pytest.raises(
+        DataError,
+        match=r"has 1 other picture, by the deconvnet rule, with tile 16, which would go: .* --units",
+    ):
+        check_settings(atlas, "conv1", others, overwrite=True, channels=[0])
+    check_settings(atlas, "conv1", others, overwrite=True, channels=[0, 1])
+    check_settings(atlas, "conv1", others, overwrite=True)
     assert begin_layer(atlas, "conv1", {"rule": "guided", "tile": 16}, overwrite=True) == {}
+    check_settings(atlas, "conv1", settings)  # there are no pictures of the others yet
     assert not kept[0].exists()
     table = pq.read_table(atlas.folder / "units.parquet")
     pq.write_table(table.slice(0, 5), atlas.folder / "units.parquet")

@@ -115,7 +115,9 @@ def test_images_that_are_elsewhere_gone_or_changed(atlas, monkeypatch):
     write_photo(atlas / "elsewhere" / first[2].image, seed=99)
     done = figure(*words, "--root", "elsewhere", "--out", "rest.png")
     said = complaint(done)
-    assert "1 of 3 activations have no image any more" in said
+    assert (
+        f"1 of 3 activations have no image any more (conv2, unit 0, {first[0].image}: image is gone)" in said
+    )
     assert "1 of 3 activations no longer match" in said
     assert [path.name for path in done.paths] == ["rest.png", "rest.json"]
     rows = facts(done.paths[0])["units"][0]["strongest"]
@@ -126,6 +128,20 @@ def test_another_folder_than_that_of_the_scan(atlas, scanned, tmp_path, monkeypa
     shutil.rmtree("photos")
     assert open_atlas("ATLAS").manifest["working_folder"] == str(scanned)
     figure("--layer", "conv1", "--units", "0").ok()
+
+
+def test_weights_that_have_moved(atlas):
+    save_weights(atlas / "others.pt", seed=7)
+    words = ("photos", "--layer", "conv1", "--topk", "1", "--weights", "others.pt", "--out", "OTHERS")
+    invoke("atlas", "scan", *words, *MODEL).ok()
+    Path("others.pt").rename("moved.pt")
+    words = ("--layer", "conv1", "--units", "0")
+    said = refused("figure", "OTHERS", *words, "--quiet", command="atlas")
+    assert said == (
+        f"the atlas was scanned with {atlas / 'others.pt'}, which is not there: give --weights where it is "
+        "now"
+    )
+    figure(*words, "--weights", "moved.pt", folder="OTHERS").ok()
 
 
 def test_other_weights_and_networks(atlas):

@@ -40,6 +40,7 @@ def test_what_does_not_go_together(atlases):
         (("scan_a", "scan_ab"), "'a/cats/00.png' is in scan_a and in scan_ab; an image may be in one only"),
         (("scan_a", "other"), "scan_a and other do not go together: --layer conv1, conv2, not conv1"),
         (("scan_a", "nothing"), "nothing is no atlas"),
+        (("scan_a", "scan_b", "./scan_a/"), "scan_a is named twice"),
         (
             ("scan_a", "scan_b", "--out", "scan_ab"),
             "scan_ab holds an atlas already: throw it away with --over",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -72,8 +73,16 @@ def test_chosen_units_and_what_was_drawn_before_is_kept(atlas):
     assert "conv2 was rendered with rule deconvnet" in complaint(
         render("--layer", "conv2", "--tile", "16", "--rule", "guided")
     )
-    render("--layer", "conv2", "--units", "0", "--rule", "guided", "--overwrite").ok()
-    assert sorted(drawn("conv2")) == [0]
+    few = ("--layer", "conv2", "--units", "0-1", "--rule", "guided", "--overwrite")
+    before = drawn("conv2")
+    said = complaint(render(*few))
+    assert said.startswith(
+        "conv2 has 4 other pictures, by the deconvnet rule, with tile 16, which would go: "
+    )
+    assert drawn("conv2") == before
+    render("--layer", "conv2", "--rule", "guided", "--overwrite").ok()
+    render(*few).ok()
+    assert sorted(drawn("conv2")) == list(range(6))
 
 
 def test_the_rule_and_the_scale_change_what_is_drawn(atlas):
@@ -89,26 +98,79 @@ def test_progress_and_a_second_render_that_has_nothing_to_do(atlas):
     assert first.code == 0
     assert "18/18" in first.err
     before = drawn("conv2")
+    again = invoke("atlas", "render", "ATLAS", "--layer", "conv2")
+    assert again.code == 0
+    assert again.err.splitlines()[1:] == [  # after the one on random weights
+        "note: all 6 units are rendered already, and were not checked again: --overwrite draws them anew"
+    ]
     render("--layer", "conv2").ok()
     assert drawn("conv2") == before
+
+
+def test_a_rule_that_is_refused_is_not_kept(folder):
+    options = ("--model", "mynets:smooth", "--topk", "1", "--quiet", "--out", "ATLAS")
+    invoke("atlas", "scan", "cat.png", "--layer", "3", *options).ok()
+    assert "GELU" in complaint(render())
+    render("--rule", "gradient").ok()
+
+
+def test_ctrl_c_leaves_the_page_of_what_is_there(atlas, monkeypatch):
+    from deconvviz.atlas import sprites
+
+    write = sprites.write_sprite
+
+    def pressing(folder, layer, channel, *words, **more):
+        if channel == 2:
+            raise KeyboardInterrupt
+        return write(folder, layer, channel, *words, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sprites, "write_sprite", pressing)
+        answer = render("--layer", "conv2")
+    assert answer.code == 130
+    assert answer.err.strip().startswith("deconvviz: interrupted")
+    assert len(answer.err.strip().splitlines()) == 1
+    assert answer.out == "ATLAS/index.html\n"
+    assert sorted(drawn("conv2")) == [0, 1]
+    render("--layer", "conv2").ok()
+    assert sorted(drawn("conv2")) == list(range(6))
 
 
 def test_missing_and_changed_images_are_named_and_tried_again(atlas):
     photos = sorted(Path("photos").rglob("*.png"))
     away = photos[0].rename("away.png")
-    write_photo(photos[1], 99, 36)
+    for photo in photos[1:5]:
+        write_photo(photo, 99, 36)
     answer = render("--layer", "conv1", "--layer", "fc3")
     assert answer.code == 1
     assert answer.out == "ATLAS/index.html\n"
-    *named, last = answer.err.splitlines()
-    assert 1 < len(named) <= 5
-    assert any("photos/cats/00.png" in line and "image is gone" in line for line in named)
+    *named, more, last = answer.err.splitlines()
+    assert len(named) == 5
+    assert any(line.endswith(", photos/cats/00.png: image is gone") for line in named)
     assert any("where the atlas has" in line for line in named)
+    different = int(re.search(r"(\d+) of 96", last)[1])
+    assert more == f"deconvviz: and {different - 4} more: each is marked on its unit's page"
     assert "of 96 activations no longer match, 1 image is gone; the rest is done" in last
     assert all(len(drawn(layer)) == LAYERS[layer] for layer in ("conv1", "fc3"))
     away.rename(photos[0])
-    write_photo(photos[1], int(photos[1].stem), 36)
+    for photo in photos[1:5]:
+        write_photo(photo, int(photo.stem), 36)
     render("--layer", "conv1", "--layer", "fc3").ok()
+
+
+def test_a_damaged_image_is_told_from_one_that_is_gone(atlas):
+    victim, other = sorted(Path("photos").rglob("*.png"))[:2]
+    victim.write_bytes(b"nothing")
+    other.unlink()
+    answer = invoke("atlas", "render", "ATLAS", "--layer", "fc3")
+    assert answer.code == 1
+    said = [line for line in re.split(r"[\r\n]+", answer.err) if "deconvviz: " in line]
+    assert all(line.startswith("deconvviz: ") for line in said)  # none behind the progress bar
+    assert any(
+        line.endswith(f", {victim}: image cannot be read: not a picture that can be read (JPEG, PNG, ...)")
+        for line in said
+    )
+    assert said[-1] == "deconvviz: 1 image is gone, 1 image cannot be read; the rest is done"
 
 
 def test_images_that_moved_are_found_from_another_root(atlas):
@@ -128,7 +190,7 @@ def test_images_that_moved_are_found_from_another_root(atlas):
         (("--layer", "conv9"), 1, "no layer 'conv9'; did you mean 'conv"),
         (("--weights", "random", "--seed", "6"), 1, "are others"),
         (("--weights", "other.pt"), 1, "are others"),
-        (("--model", "mini"), 1, "is of mynets:tiny"),
+        (("--model", "alexnet"), 1, "ATLAS is of mynets:tiny, not of alexnet: leave --model out"),
         (("--input-size", "40"), 1, "32 pixels a side"),
         (("--tile", "2"), 2, "--tile"),
     ],
@@ -142,3 +204,16 @@ def test_refused_in_one_line_and_nothing_written(atlas, words, code, says):
 
 def test_what_is_no_atlas(folder):
     assert "no atlas" in complaint(invoke("atlas", "render", "photos", "--quiet"))
+    Path("photos").mkdir()
+    Path("photos/scan-0001-0000.npz").touch()
+    assert complaint(invoke("atlas", "render", "photos", "--quiet")) == (
+        "photos holds an unfinished scan: 'deconvviz atlas scan --resume --out photos' goes on with it"
+    )
+
+
+@pytest.mark.parametrize("command", ["render", "figure"])
+def test_help_tells_of_the_scan(command):
+    text = " ".join(invoke("atlas", command, "--help").out.split())
+    assert "[default: the scan's; another is refused]" in text
+    assert "else AlexNet" not in text
+    assert "splits" not in text

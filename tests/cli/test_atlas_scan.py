@@ -123,7 +123,13 @@ def test_what_is_wrong_is_said_before_any_work(pictures):
     ):
         assert says in refused(*words)
     assert not Path("ATLAS").exists()
-    assert "say which with --layer" in refused("photos", model=("--model", "mynets:small", "--device", "cpu"))
+    assert "say which with --layer, by module paths such as 1, 3;" in refused(
+        "photos", model=("--model", "mynets:small", "--device", "cpu")
+    )
+    assert refused("cat.png", "./photos/", out="photos") == (
+        "photos is one of the IMAGES to be scanned; name another --out"
+    )
+    assert "is one of the IMAGES" in refused("photos", "--root", str(pictures.parent), out=str(pictures))
     assert "cat.png: File exists" in refused("photos", out="cat.png")
     assert "Not a directory" in refused("photos", out="cat.png/ATLAS")
 

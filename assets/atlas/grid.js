@@ -113,6 +113,14 @@
   };
 
   addEventListener("beforeprint", () => {
-    if (live && live.items.length <= ALL) for (const chunk of live.chunks) live.fill(chunk);
+    if (!live) return;
+    live.seen.disconnect(); // on paper chunks have no place of their own, so none would be near the view
+    live.resized.disconnect();
+    if (live.items.length <= ALL) for (const chunk of live.chunks) live.fill(chunk);
+  });
+  addEventListener("afterprint", () => {
+    if (!live) return;
+    for (const chunk of live.chunks) live.seen.observe(chunk);
+    live.resized.observe(live.host);
   });
 }

@@ -15,7 +15,10 @@
     sparsity: ["Sparsity", "active at the fewest places first", (layer, unit) => -layer.active[unit]],
   };
 
-  Atlas.silent = (layer, unit) => layer.fired[unit] === 0;
+  Atlas.sortsOffered = () => Object.keys(Atlas.SORTS).filter((key) => key !== "selectivity" || Atlas.index.labelled);
+
+  // Where nothing rectifies, a unit that is never positive still has its strongest score.
+  Atlas.silent = (layer, unit) => layer.fired[unit] === 0 && layer.strongest[unit] === 0;
 
   // Units that never fired have no strength, class or sparsity to speak of: they come last.
   Atlas.ordered = (layer) => {

@@ -5,17 +5,18 @@
 
   function commonest(layer, unit) {
     if (Atlas.silent(layer, unit)) return "never fired";
-    const images = layer.image[unit];
     const label = Atlas.className(layer.label[unit]);
-    const of = Atlas.ofClass(layer, unit);
     if (!label) return "";
-    return of === 1 && images.length > 1 ? `${images.length} classes` : `${of} of ${images.length} ${label}`;
+    const classes = Atlas.ofClasses(layer, unit);
+    const of = classes.get(layer.label[unit]) ?? 0;
+    if (of === 1 && classes.size > 1) return `${classes.size} classes`;
+    return `${of} of ${Atlas.shown(layer, unit).length} ${label}`;
   }
 
   // A unit as a tile; words: what its second line says, instead of its commonest class.
   Atlas.unitTile = (layer, unit, { words = null, withLayer = false } = {}) => {
     const silent = Atlas.silent(layer, unit);
-    const line = words ?? (commonest(layer, unit));
+    const line = words ?? commonest(layer, unit);
     const name = withLayer ? `${layer.name} ${unit}` : String(unit);
     const strongest = silent ? "" : Atlas.number(layer.strongest[unit]);
     return make(
@@ -32,15 +33,14 @@
   };
 
   function sorts(redraw) {
-    const offered = Object.entries(Atlas.SORTS).filter(([key]) => key !== "selectivity" || Atlas.index.labelled);
     return make(
       "fieldset",
       { class: "sorts" },
       make("legend", {}, "Sort by"),
-      ...offered.map(([key, [name, why]]) =>
+      ...Atlas.sortsOffered().map((key) =>
         make(
           "label",
-          { title: why },
+          { title: Atlas.SORTS[key][1] },
           make("input", {
             type: "radio",
             name: "sort",
@@ -48,10 +48,11 @@
             checked: Atlas.view.sort === key,
             onchange: () => {
               Atlas.view.sort = key;
+              Atlas.remember();
               redraw();
             },
           }),
-          make("span", {}, name),
+          make("span", {}, Atlas.SORTS[key][0]),
         ),
       ),
     );
@@ -65,6 +66,7 @@
       checked: Atlas.view.hide,
       onchange: () => {
         Atlas.view.hide = box.checked;
+        Atlas.remember();
         redraw();
       },
     });
@@ -87,7 +89,7 @@
   Atlas.showLayer = async (name, content) => {
     const facts = Atlas.facts(name);
     const layer = await Atlas.layer(name);
-    const silent = layer.fired.filter((share) => share === 0).length;
+    const silent = layer.fired.filter((_, unit) => Atlas.silent(layer, unit)).length;
     const place = make("div", {});
     let grid = null;
     const redraw = () => {

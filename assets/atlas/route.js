@@ -5,9 +5,9 @@
   const content = document.getElementById("content");
   const query = document.getElementById("query");
   const scrolled = new Map(); // how far down each list was, by its address
-  let list = ""; // the list that was shown last: where Escape leads back to
+  const REMEMBERED = 100; // addresses
+  let trail = []; // those of the entries of the browser's history before this one
   let shown = null; // the address that is shown
-  let before = ""; // what was shown before the search
   let depth = 0;
 
   function decoded(text) {
@@ -18,8 +18,8 @@
     }
   }
 
-  Atlas.route = () => {
-    const hash = location.hash.slice(1);
+  Atlas.route = (address = location.hash) => {
+    const hash = address.slice(1);
     if (hash.startsWith("?")) return { query: decoded(hash.slice(1)), layer: null, unit: null };
     const [name, unit, ...more] = hash.split("/");
     const layer = Atlas.index.layers.find((facts) => Atlas.whole(facts.name) === decoded(name));
@@ -32,10 +32,37 @@
       : { query: null, layer: layer.name, unit: null, lost: decoded(hash) };
   };
 
+  // The way here and the order chosen, kept with the entry of the history: they outlast a reload.
+  Atlas.remember = () => {
+    try {
+      history.replaceState({ trail, ...Atlas.view }, "");
+    } catch {
+      // some browsers allow only so many a minute: this entry is not kept
+    }
+  };
+
+  function recall(kept) {
+    trail = kept?.trail ?? [];
+    if (Atlas.sortsOffered().includes(kept?.sort)) Atlas.view.sort = kept.sort;
+    Atlas.view.hide = kept?.hide === true;
+  }
+
+  function changed(event) {
+    if (event.newURL !== location.href) return; // another change has followed already
+    if (history.state?.trail) trail = history.state.trail;
+    else trail = [...trail, new URL(event.oldURL).hash].slice(-REMEMBERED);
+    Atlas.remember();
+    show();
+  }
+
+  // From a unit to the list it was opened in, from a search to what was there before: back, not on.
   Atlas.back = () => {
-    const route = Atlas.route();
-    if (route.unit !== null) location.hash = list || Atlas.layerAddress(route.layer);
-    else if (route.query !== null) location.hash = before || "#";
+    const { layer, unit, query: asked } = Atlas.route();
+    if (unit === null && asked === null) return;
+    const fits = (route) => route.lost === undefined && (unit === null ? route.query === null : route.unit === null);
+    const at = trail.findLastIndex((address) => fits(Atlas.route(address)));
+    if (at >= 0) history.go(at - trail.length);
+    else location.hash = unit === null ? "#" : Atlas.layerAddress(layer);
   };
 
   function lost(text) {
@@ -51,8 +78,6 @@
     const last = shown;
     const route = Atlas.route();
     const isList = route.unit === null;
-    const entered = route.query !== null && last !== null && !last.startsWith("#?");
-    if (entered && hash !== list) before = last; // not where one comes back to the search from a unit
     shown = hash;
     depth += 1;
     const mine = depth;
@@ -76,7 +101,6 @@
     document.title = title(route);
     scrollTo(0, isList ? scrolled.get(hash) ?? 0 : 0);
     if (isList && last && Atlas.grid && document.activeElement !== query) reopen(last);
-    if (isList) list = hash;
     content.dataset.ready = hash || "#";
   }
 
@@ -142,7 +166,7 @@
   function type() {
     const address = Atlas.searchAddress(query.value);
     if (location.hash.startsWith("#?")) {
-      history.replaceState(null, "", address);
+      history.replaceState(history.state, "", address);
       show();
     } else location.hash = address;
   }
@@ -159,7 +183,9 @@
     });
     document.getElementById("search").addEventListener("submit", (event) => event.preventDefault());
     addEventListener("scroll", () => scrolled.set(shown, scrollY), { passive: true });
-    addEventListener("hashchange", show);
+    addEventListener("hashchange", changed);
+    recall(history.state);
+    Atlas.remember();
     show();
   }
 }

@@ -44,9 +44,20 @@ const Atlas = { index: null, images: null, layers: new Map() };
   Atlas.imageClass = (image) => Atlas.images.classes[Atlas.images.labels[image]];
   Atlas.className = (label) => Atlas.images.classes[label];
 
-  // How many of a unit's strongest images are of its commonest class.
-  Atlas.ofClass = (layer, unit) => {
-    const label = layer.label[unit];
-    return layer.image[unit].filter((image) => Atlas.images.labels[image] === label).length;
+  // A unit's strongest images, each once, but for those in which it did not fire: their tiles are empty.
+  Atlas.shown = (layer, unit) => {
+    const there = (images, of) => [...new Set(images.filter((_, rank) => layer.activation[of][rank] !== 0))];
+    layer.shown ??= layer.image.map(there);
+    return layer.shown[unit];
+  };
+
+  // How many of them are of each class, by its number; those without a class are left out.
+  Atlas.ofClasses = (layer, unit) => {
+    const counts = new Map();
+    for (const image of Atlas.shown(layer, unit)) {
+      const label = Atlas.images.labels[image];
+      if (Atlas.className(label)) counts.set(label, (counts.get(label) ?? 0) + 1);
+    }
+    return counts;
   };
 }

@@ -7,8 +7,7 @@
   // What an empty tile says; "" where there is something to see.
   function emptiness(layer, unit, rank, problems) {
     if (problems.has(rank)) return problems.get(rank);
-    const value = layer.activation[unit][rank];
-    return Atlas.silent(layer, unit) && !(value > 0) ? NOT_FIRED : "";
+    return layer.activation[unit][rank] === 0 ? NOT_FIRED : "";
   }
 
   function pair(rank, on) {
@@ -63,7 +62,7 @@
     const empty = emptiness(layer, unit, rank, problems);
     const what = side ? "projection" : "image patch";
     const picture = empty
-      ? make("span", { class: "nothing" }, make("span", {}, empty))
+      ? make("span", { class: "nothing" }, empty.split(":")[0])
       : canvas;
     if (!empty) {
       canvas.setAttribute("role", "img");
@@ -78,7 +77,7 @@
       },
       make(
         "button",
-        { type: "button", title: Atlas.imageName(image), onclick: () => held.toggle(rank), onfocus: () => held.rank === null && pair(rank, true), onblur: () => held.rank === null && pair(rank, false) },
+        { type: "button", title: [Atlas.imageName(image), empty].filter(Boolean).join("\n"), onclick: () => held.toggle(rank), onfocus: () => held.rank === null && pair(rank, true), onblur: () => held.rank === null && pair(rank, false) },
         picture,
       ),
       side
@@ -106,6 +105,7 @@
       const empty = emptiness(layer, unit, rank, problems);
       const label = Atlas.imageClass(image);
       const name = Atlas.imageName(image);
+      const silent = empty === NOT_FIRED;
       const where = row === null ? "whole image" : `row ${row}, column ${column}`;
       return make(
         "tr",
@@ -115,9 +115,9 @@
           onmouseleave: () => held.rank === null && pair(rank, false),
         },
         make("th", { scope: "row" }, rank + 1),
-        make("td", { class: "value" }, Atlas.number(layer.activation[unit][rank]), empty ? make("em", {}, empty) : null),
+        make("td", { class: "value" }, Atlas.number(layer.activation[unit][rank]), silent ? make("em", {}, empty) : null),
         labelled ? make("td", {}, make("a", { href: Atlas.searchAddress(label), title: "other units that show this class" }, label)) : null,
-        make("td", { class: "name" }, make("a", { href: Atlas.searchAddress(name), title: "other units that show this image" }, name)),
+        make("td", { class: "name" }, make("a", { href: Atlas.searchAddress(name), title: "other units that show this image" }, name), empty && !silent ? make("em", {}, empty) : null),
         make("td", { class: "where" }, side ? map(window, side) : null, make("span", {}, where)),
       );
     });
@@ -135,12 +135,8 @@
   }
 
   function classes(layer, unit) {
-    const counts = new Map();
-    for (const image of layer.image[unit]) {
-      const label = Atlas.imageClass(image);
-      if (label) counts.set(label, (counts.get(label) ?? 0) + 1);
-    }
-    const sorted = [...counts].sort(([a, n], [b, m]) => m - n || (a < b ? -1 : 1));
+    const counts = [...Atlas.ofClasses(layer, unit)].map(([label, count]) => [Atlas.className(label), count]);
+    const sorted = counts.sort(([a, n], [b, m]) => m - n || (a < b ? -1 : 1));
     if (!sorted.length) return null;
     return make(
       "section",
@@ -148,7 +144,7 @@
       make("h2", {}, "Classes of its strongest images"),
       make(
         "ul",
-        { class: "classes", "--of": layer.image[unit].length },
+        { class: "classes", "--of": Atlas.shown(layer, unit).length },
         ...sorted.map(([label, count]) =>
           make(
             "li",
@@ -166,8 +162,8 @@
     const facts = [
       ["strongest", Atlas.number(layer.strongest[unit])],
       ["mean", Atlas.number(layer.mean[unit])],
-      ["fires in", silent ? "no image" : `${Atlas.share(layer.fired[unit])} of images`],
-      ["is active at", silent ? "no place" : `${Atlas.share(layer.active[unit])} of places`],
+      ["fires in", layer.fired[unit] === 0 ? "no image" : `${Atlas.share(layer.fired[unit])} of images`],
+      ["is active at", layer.active[unit] === 0 ? "no place" : `${Atlas.share(layer.active[unit])} of places`],
     ];
     if (layer.scale[unit] !== null && !silent && Atlas.facts(layer.name).scale !== "each") facts.push(["full contrast at", `± ${Atlas.number(layer.scale[unit])}`]);
     return make("dl", { class: "numbers" }, ...facts.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]));

@@ -16,11 +16,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .atlas import Atlas, Entry
+from .atlas import Atlas, Entry, UnitStatistics
 from .kept import SETTINGS_FILE, rendered_with
 from .overviews import COLUMNS, MOSAIC, UNITS
 from .sprites import FOLDER, Sprite, read_sprite, safe_name, sprites_of
 from .statistics import EDGES
+from .writing import commonest
 
 Table = dict[str, Any]
 
@@ -103,6 +104,7 @@ def layer_of(
         DataError: a sprite is damaged.
     """
     statistics, units = atlas.statistics(layer), _units(atlas, layer)
+    found = [_commonest(s, unit) for s, unit in zip(statistics, units, strict=True)]
     drawn = {channel: read_sprite(path) for channel, path in sprites.items()}
     shapes: dict[tuple[Any, ...], int] = {}
     placed = [-1] * len(units)
@@ -114,8 +116,8 @@ def layer_of(
         "fired": [_short(s.fired) for s in statistics],
         "active": [_short(s.active) for s in statistics],
         "strongest": [_short(s.strongest) for s in statistics],
-        "label": [classes[s.label] for s in statistics],
-        "purity": [_short(s.purity) for s in statistics],
+        "label": [classes[label] for label, _ in found],
+        "purity": [_short(share) for _, share in found],
         "histogram": [_trimmed(s.histogram) for s in statistics],
         "image": [[images[e.image] for e in unit] for unit in units],
         "activation": [[_short(e.activation) for e in unit] for unit in units],
@@ -164,11 +166,19 @@ def _summary(atlas: Atlas, layer: str, sprites: Mapping[int, Path]) -> Table:
         "units": len(statistics),
         "map": facts.get("map"),
         "field": field_of(atlas, layer, sprites),
-        "silent": sum(s.fired == 0 for s in statistics),
+        "silent": sum(s.fired == 0 and s.strongest == 0 for s in statistics),
         "rendered": len(sprites),
         "rule": settings.get("rule"),
         "scale": settings.get("scale"),
     }
+
+
+def _commonest(known: UnitStatistics, unit: Sequence[Entry]) -> tuple[str, float]:
+    """The class of most images shown, and its share; images with a negative score count too."""
+    if all(entry.activation >= 0 for entry in unit):
+        return known.label, known.purity
+    labels = {entry.image: entry.label for entry in unit if entry.activation != 0}
+    return commonest(list(labels.values()))
 
 
 def _units(atlas: Atlas, layer: str) -> list[list[Entry]]:

@@ -5,12 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
+CANVASES = """(host) => { const to = host.getBoundingClientRect();
+    return [...host.querySelectorAll("canvas")].map((canvas) => { const at = canvas.getBoundingClientRect();
+        return [at.left - to.left, at.top - to.top, at.width]; }); }"""
+"""Left, top and width of every canvas in an element."""
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 
 
@@ -26,6 +31,13 @@ def chromium() -> Iterator[Any]:
         browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"] if root else [])
         yield browser
         browser.close()
+
+
+def mean_colour(shot: Any, box: Sequence[float], x: float, y: float) -> Any:
+    """Of a small square in a screenshot's box of left, top and side, begun so far from its corner."""
+    left, top, side = box
+    row, column, size = int(top + side * y), int(left + side * x), int(side / 5)
+    return shot[row : row + size, column : column + size].mean((0, 1))
 
 
 class Visit:
@@ -59,6 +71,11 @@ class Visit:
         """Goes to another address from within the page."""
         self.page.evaluate("where => { location.hash = where; }", where)
         self.arrived(where)
+
+    def found(self, query: str) -> list[str]:
+        """The tiles that a search finds, as `tiles` has them."""
+        self.turn("#?" + quote(query, safe="~()*!.'"))
+        return self.tiles()
 
     def arrived(self, where: str) -> None:
         """Waits until that address is shown."""

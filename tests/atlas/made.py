@@ -16,7 +16,11 @@ from deconvviz.atlas.statistics import BINS, EDGES
 ODD = '../<b>odd</b> "layer"/1'
 SILENT = 3
 """The unit of every layer that never fired."""
-GONE = "its image is gone <i>since</i>"
+FEW = 8
+"""The unit that did not fire in the last of its images."""
+SCORES = "head.scores"
+"""A layer that does not rectify, with units that are never positive; one of its images has a class."""
+GONE = "image cannot be read: <i>cat</i> 1.jpg is of no format that is known, or its first bytes are lost"
 IMAGES = (
     ("plain/cat 1.jpg", "cat"),
     ("plain/cat 2.jpg", "cat"),
@@ -38,7 +42,11 @@ def entries(layer: str, channel: int, k: int = 9) -> list[Entry]:
     found = []
     for rank in range(k):
         name, label = IMAGES[(channel + rank) % len(IMAGES)]
-        value = 0.0 if channel == SILENT else float((channel * 7) % 40 + 10 - rank)
+        value = float((channel * 7) % 40 + 10 - rank)
+        if layer == SCORES:
+            value, label = -1.0 - rank, label if name == IMAGES[0][0] else ""
+        elif channel == SILENT or (channel == FEW and rank == k - 1):
+            value = 0.0
         place = (None, None) if flat else (rank, channel % 5)
         found.append(Entry(layer, channel, rank, name, label, *place, value, (0, 0, 7, 7)))
     return found
@@ -46,18 +54,19 @@ def entries(layer: str, channel: int, k: int = 9) -> list[Entry]:
 
 def statistics(layer: str, channel: int) -> UnitStatistics:
     """Sparser and more selective by an order of their own."""
-    silent = channel == SILENT
+    silent = channel == SILENT or layer == SCORES
     histogram = [0] * BINS
     histogram[int(np.searchsorted(EDGES, 0.0))] = 100 if silent else 20
     if not silent:
         histogram[int(np.searchsorted(EDGES, 3.0))] = 60
         histogram[int(np.searchsorted(EDGES, 40.0))] = 20
     top = entries(layer, channel)
+    label = "" if layer == SCORES else top[0].label
     fired = 0.0 if silent else 0.8
     active = 0.0 if silent else ((channel * 11) % 70 + 1) / 100
     purity = ((channel * 3) % 10) / 10
     return UnitStatistics(
-        layer, channel, 100, 0.25, fired, active, top[0].activation, top[0].label, purity, tuple(histogram)
+        layer, channel, 100, 0.25, fired, active, top[0].activation, label, purity, tuple(histogram)
     )
 
 
@@ -75,7 +84,7 @@ def rendered(unit: Sequence[Entry], side: int, problems: dict[int, str] | None =
         patch[:, 1:] = colour(entry.channel, entry.rank)
         projection = np.zeros((3, side, side), np.float32)
         projection[:, side // 2 :, side // 2 :] = 1 / (1 + entry.rank)
-        problem = (problems or {}).get(entry.rank, "" if entry.activation > 0 else NOT_FIRED)
+        problem = (problems or {}).get(entry.rank, "" if entry.activation else NOT_FIRED)
         inside = (0, 1, side, side - 1)
         made.append(Rendered(entry, patch, projection, entry.activation, inside, problem))
     return made

@@ -14,7 +14,7 @@ from deconvviz.atlas.page_data import script
 from deconvviz.atlas.sprites import safe_name
 from deconvviz.errors import OutputError
 
-from .made import GONE, IMAGES, SILENT, UNITS, draw_all, entries, made_atlas
+from .made import FEW, GONE, IMAGES, SCORES, SILENT, UNITS, draw_all, entries, made_atlas
 
 CALL = re.compile(r'Atlas\.receive\("(\w+)", (.*)\);\n', re.DOTALL)
 
@@ -57,7 +57,16 @@ def test_the_data_say_what_the_tables_say(tmp_path):
             assert not problems
         else:
             assert problems[5, 1] == GONE
-            assert {channel for channel, _ in problems} == {5, SILENT}
+            assert {channel for channel, _ in problems} == {5, FEW, SILENT}
+
+
+def test_a_unit_that_is_never_positive_is_not_silent_where_nothing_rectifies(tmp_path):
+    write_page(made_atlas(tmp_path, {SCORES: 3}))
+    index, images = content(tmp_path / "data/index.js"), content(tmp_path / "data/images.js")
+    assert index["layers"][0]["silent"] == 0
+    table = content(tmp_path / "data" / f"layer_{safe_name(SCORES)}.js")
+    assert [images["classes"][label] for label in table["label"]] == ["cat"] * 3
+    assert table["purity"] == [pytest.approx(1 / 9, rel=1e-5)] * 3
 
 
 def test_no_text_can_end_a_script():

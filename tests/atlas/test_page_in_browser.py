@@ -12,12 +12,22 @@ from PIL import Image
 
 from deconvviz.atlas.page import write_page
 
-from .browser import Visit, chromium
-from .made import GONE, IMAGES, ODD, SILENT, UNITS, colour, draw_all, entries, made_atlas, statistics
+from .browser import CANVASES, Visit, chromium, mean_colour
+from .made import (
+    FEW,
+    GONE,
+    IMAGES,
+    ODD,
+    SCORES,
+    SILENT,
+    UNITS,
+    colour,
+    draw_all,
+    entries,
+    made_atlas,
+    statistics,
+)
 
-CORNERS = """(host) => { const to = host.getBoundingClientRect();
-    return [...host.querySelectorAll("canvas")].map((canvas) => { const at = canvas.getBoundingClientRect();
-        return [at.left - to.left, at.top - to.top, at.width]; }); }"""
 ODD_ADDRESS = "#" + quote(ODD, safe="~()*!.'")
 
 
@@ -80,7 +90,9 @@ def test_a_unit_opens_with_what_is_known_of_it(visit):
     visit.arrived(f"{ODD_ADDRESS}/5")
     assert text(visit, "h1") == f"{ODD} 5"
     assert visit.page.locator("figure li").count() == 18
-    assert visit.page.locator("figure li", has_text=GONE).count() == 2
+    tiles = visit.page.locator("figure li .nothing")
+    assert tiles.all_inner_texts() == [GONE.split(":")[0]] * 2
+    assert tiles.first.evaluate("tile => tile.scrollHeight <= tile.clientHeight")
     assert GONE in text(visit, "table")
     rows = visit.page.locator("tbody tr")
     for rank, entry in enumerate(entries(ODD, 5)):
@@ -88,7 +100,8 @@ def test_a_unit_opens_with_what_is_known_of_it(visit):
         assert cells[0] == str(rank + 1)
         assert cells[1].startswith(f"{entry.activation:.1f}")
         assert cells[2] == entry.label
-        assert cells[3] == " ".join(entry.image.split())
+        why = [GONE] if rank == 1 else []
+        assert cells[3] == " ".join([*entry.image.split(), *why])
         assert cells[4] == f"row {entry.row}, column {entry.column}"
     bars = visit.page.locator(".histogram rect title").all_text_contents()
     assert [bar for bar in bars if not bar.endswith(" 0 images")] == [
@@ -101,19 +114,13 @@ def test_a_unit_opens_with_what_is_known_of_it(visit):
     visit.arrived(ODD_ADDRESS)
 
 
-def mean_colour(shot, box, x, y):
-    left, top, side = box
-    first = int(top + side * y), int(left + side * x)
-    return shot[first[0] : first[0] + int(side / 5), first[1] : first[1] + int(side / 5)].mean((0, 1))
-
-
 def test_patches_and_projections_stand_in_their_places(visit):
     for layer in (ODD_ADDRESS, "#conv1"):
         visit.go(f"{layer}/7")
         visit.page.wait_for_selector("figure >> nth=1 >> canvas[data-drawn] >> nth=8")
         figures = visit.page.locator(".figures")
         shot = np.asarray(Image.open(io.BytesIO(figures.screenshot())).convert("RGB")).astype(int)
-        boxes = figures.evaluate(CORNERS)
+        boxes = figures.evaluate(CANVASES)
         assert len(boxes) == 18
         for i, box in enumerate(boxes):
             projection, rank = divmod(i, 9)
@@ -148,34 +155,79 @@ def test_orders_put_silent_units_last_and_the_filter_hides_them(visit):
         ".steps a", "links => links.map(l => l.getAttribute('href'))"
     )
     assert neighbours == names("conv1", [first, third])
+    visit.page.reload()
+    visit.arrived(f"#conv1/{second}")
+    visit.press("Escape")
+    visit.arrived("#conv1")
+    assert visit.page.is_checked("input[value=sparsity]")
+    assert visit.tiles() == names("conv1", [s.channel for s in wanted if s.channel != SILENT])
     visit.turn(f"#conv1/{SILENT}")
     assert "never fired" in text(visit, ".note")
     assert visit.page.locator("figure li", has_text="did not fire").count() == 18
-
-
-def found(visit, query):
-    visit.turn("#?" + quote(query, safe="~()*!.'"))
-    return visit.tiles()
+    assert visit.page.locator(".classes").count() == 0
+    visit.turn(f"#conv1/{FEW}")
+    assert visit.page.locator("figure li", has_text="did not fire").count() == 2
+    counts = visit.page.eval_on_selector_all(".classes .value", "all => all.map(one => one.innerText)")
+    assert sum(map(int, counts)) == 8
+    assert "did not fire" in text(visit, "tbody tr >> nth=8")
 
 
 def test_search_finds_units_classes_and_images(visit):
     visit.go()
-    assert found(visit, "conv1 12")[0] == "#conv1/12"
-    assert found(visit, "12")[:2] == ["#conv1/12", f"{ODD_ADDRESS}/12"]
+    assert visit.found("conv1 12")[0] == "#conv1/12"
+    assert visit.found("12")[:2] == ["#conv1/12", f"{ODD_ADDRESS}/12"]
+    everything = [e for layer, count in UNITS.items() for c in range(count) for e in entries(layer, c)]
     for name, label in IMAGES:
         for query in (name, label) if name.startswith("<") else (name,):
             visit.turn("#?" + quote(query.upper(), safe="~()*!.'"))
-            assert (
-                text(visit, ".facts") == f"{sum(UNITS.values())} units"
-            )  # of nine images, every unit shows all
+            firing = sum(e.activation > 0 for e in everything if name == e.image or query == e.label)
+            assert text(visit, ".facts") == f"{firing} units"
     assert visit.page.locator(".tile .line", has_text="1 of 9 __proto__").count() > 0
-    assert found(visit, "no such thing") == []
+    assert visit.found("no such thing") == []
     assert "“no such thing”" in text(visit, ".note")
+    assert visit.found("fc") == []
+    assert text(visit, ".facts") == "1 layer"
+    assert text(visit, ".note") == "Layers: fc6"
+    visit.page.click(".note a")
+    visit.arrived("#fc6")
+
+
+def test_scores_that_are_never_positive_are_shown(visit, browser, tmp_path):
+    atlas = made_atlas(tmp_path, {SCORES: 3})
+    draw_all(atlas)
+    write_page(atlas)
+    here = Visit(browser, tmp_path)
+    here.go()
+    assert here.page.locator(".silent, #hide").count() == 0
+    assert here.page.locator(".tile .line").all_inner_texts() == ["1 of 9 cat"] * 3
+    assert here.found("scores 1") == [f"#{SCORES}/1"]
+    assert here.found("cat 2") == [f"#{SCORES}/{unit}" for unit in range(3)]
+    here.turn(f"#{SCORES}/1")
+    assert here.page.locator("figure li canvas").count() == 18
+    assert "fires in no image" in " ".join(text(here, ".numbers").split())
+    assert "fire" not in text(here, "table")
+    assert here.complaints == []
+    here.page.close()
+
+
+def test_paper_has_no_half_empty_rows(visit):
+    visit.go("#conv1")
+    visit.page.emulate_media(media="print")
+    tops = visit.page.evaluate(
+        """() => new Promise(r => requestAnimationFrame(() => requestAnimationFrame(r))).then(() => {
+        dispatchEvent(new Event("beforeprint"));
+        return [...document.querySelectorAll(".tile")].map(tile => tile.getBoundingClientRect().top); })"""
+    )
+    visit.page.emulate_media(media="screen")
+    visit.page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert sorted(tops) == tops
+    assert [tops.count(top) for top in dict.fromkeys(tops)] == [4] * 9
+    assert visit.all_tiles() == names("conv1", range(UNITS["conv1"]))
 
 
 def test_names_are_text_and_nothing_else(visit):
     visit.go(ODD_ADDRESS + "/3")
-    found(visit, "<script>")
+    visit.found("<script>")
     visit.go(ODD_ADDRESS)
     assert (
         visit.page.evaluate("document.querySelectorAll('main b b, main i, main img, main script').length")
@@ -196,6 +248,7 @@ def test_the_keyboard_goes_everywhere(visit):
     visit.arrived(f"#conv1/{columns + 1}")
     visit.press("Escape")
     visit.arrived("#conv1")
+    assert visit.page.evaluate("history.state.trail") == []  # back, past all the units seen
     assert visit.page.evaluate("document.activeElement.getAttribute('href')") == f"#conv1/{columns + 1}"
     visit.press("]")
     visit.arrived(ODD_ADDRESS)

@@ -221,9 +221,21 @@ def test_missing_files_and_folders(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
-def test_a_pipe_is_no_file(tmp_path: Path) -> None:
+def test_a_pipe_that_is_named_is_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.png")
-    assert "cannot be read: it is a pipe or a device, not a file" in refused(tmp_path / "a.png")
+    Image.new("RGB", (4, 3), "red").save(tmp_path / "b.png")
+    content = (tmp_path / "b.png").read_bytes()
+    writer = threading.Thread(target=lambda: (tmp_path / "a.png").write_bytes(content), daemon=True)
+    writer.start()
+    assert open_photo(tmp_path / "a.png").image.size == (4, 3)
+    writer.join(10)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
+def test_a_pipe_among_others_is_no_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.png")
+    with pytest.raises(OSError, match="it is a pipe or a device, not a file"):
+        images.read_file(tmp_path / "a.png")
 
 
 def test_text_named_as_a_picture(tmp_path: Path) -> None:

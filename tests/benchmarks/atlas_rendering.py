@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from deconvviz.atlas.atlas import Atlas, Entry, open_atlas
 from deconvviz.atlas.images import ImageList
 from deconvviz.atlas.rendering import Rendered, render_units
-from deconvviz.atlas.scanning import scan
-from deconvviz.atlas.writing import write_atlas
+from deconvviz.atlas.running import scan_atlas
+from deconvviz.atlas.settings import ScanSettings
 from deconvviz.models import Network
 
 PEERS = ("ours", "captum_cut", "captum")
@@ -25,8 +25,8 @@ PEERS = ("ours", "captum_cut", "captum")
 
 def atlas_of(network: Network, images: ImageList, layers: Sequence[str], threads: int, folder: Path) -> Atlas:
     """A scan of the images, written and opened again."""
-    found = scan(network, images, layers, topk=TOPK, batch_size=BATCH, workers=threads)
-    write_atlas(folder, network, images, found, {"topk": TOPK, "images": list(images.places)})
+    settings = ScanSettings(tuple(layers), topk=TOPK, batch_size=BATCH)
+    scan_atlas(folder, network, images, settings, workers=threads)
     return open_atlas(folder)
 
 

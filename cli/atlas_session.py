@@ -20,38 +20,6 @@ if TYPE_CHECKING:
 _MOVED = "if they have moved, say with --root FOLDER from where their names lead to them"
 
 
-def open_atlas_session(
-    folder: Path,
-    model: str,
-    weights: str,
-    seed: int,
-    device: str,
-    input_size: int | None,
-    root: Path | None,
-    quiet: bool,
-) -> tuple[Session, Atlas, ImageList]:
-    """Opens an atlas, the network that it is of, and the images that were scanned.
-
-    Args:
-        folder: of the atlas.
-        model: likewise the next five: see `session_of`.
-        weights: as on the command line.
-        seed: of random weights.
-        device: where to compute.
-        input_size: in pixels.
-        root: of the images.
-        quiet: say nothing on stderr.
-
-    Raises:
-        DataError: there is no finished atlas; and what `session_of` raises.
-    """
-    from deconvviz.atlas.atlas import open_atlas
-
-    atlas = open_atlas(folder)
-    session, images = session_of(atlas, model, weights, seed, device, input_size, root, quiet)
-    return session, atlas, images
-
-
 def session_of(
     atlas: Atlas,
     model: str,

@@ -11,7 +11,6 @@ Source: Zeiler & Fergus 2013, sec. 4 and fig. 2.
 
 from __future__ import annotations
 
-import os
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -34,6 +33,7 @@ from .engines import Box, Engine, engine_of, inside
 from .images import ImageList, MissingImageError
 from .passes import device_of
 from .rendered import GONE, NOT_FIRED, UNREADABLE, Rendered
+from .working import cores
 
 __all__ = ["NOT_FIRED", "Rendered", "render_units"]
 
@@ -85,7 +85,7 @@ def render_units(
     strongest = max(abs(unit.strongest) for unit in atlas.statistics(layer))
     painter = _Painter(network, images, engine, _SMALL * strongest)
     entries = (entry for unit in asked for entry in unit)
-    count = (workers or _processors()) if engine.threads else 1
+    count = (workers or cores()) if engine.threads else 1
     batches = _ahead(painter.render, _parts(entries, engine.batch), count)
     return _in_full(device_of(network.module), _by_unit(asked, batches))
 
@@ -204,7 +204,3 @@ def _ahead(work: Callable[[A], B], parts: Iterable[A], workers: int) -> Iterator
         finally:
             pool.shutdown(cancel_futures=True)
             torch.set_num_threads(threads)  # what threads that begin later take over
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

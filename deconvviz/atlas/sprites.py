@@ -26,7 +26,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from .. import tiles
 from ..errors import DataError
-from ..runs import replacing
+from ..runs import remove, replacing
 from .rendered import Rendered
 
 FOLDER = "sprites"
@@ -137,7 +137,7 @@ def write_sprite(
     place = folder / FOLDER / safe_name(layer)
     path = place / f"{channel:04d}.{'png' if small else 'jpg'}"
     _save(Image.fromarray(sheet), path, {"layer": layer, **asdict(sprite)})
-    path.with_suffix(".jpg" if small else ".png").unlink(missing_ok=True)
+    remove(path.with_suffix(".jpg" if small else ".png"))
     return path
 
 

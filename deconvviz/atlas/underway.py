@@ -18,6 +18,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from ..errors import DataError, OutputError
+from ..runs import remove
 from .atlas import IMAGES_FILE, MANIFEST_FILE, STATISTICS_FILE, UNITS_FILE
 from .checkpoint import read_facts
 from .page import PAGE, PARTS
@@ -151,8 +152,8 @@ def sweep(folder: Path, before: int | None = None) -> None:
     """
     for generation, paths in partials(folder).items():
         if before is None or generation < before:
-            _remove(paths)
-    _remove([path for path in folder.glob(".*") if _HALF_WRITTEN.fullmatch(path.name)])
+            remove(*paths)
+    remove(*(path for path in folder.glob(".*") if _HALF_WRITTEN.fullmatch(path.name)))
 
 
 def clear(folder: Path) -> None:
@@ -165,9 +166,9 @@ def clear(folder: Path) -> None:
         OutputError: it cannot be removed.
     """
     refuse_foreign(folder)
-    _remove([folder / name for name in _FILES])
+    remove(*(folder / name for name in _FILES))
     if (folder / PARTS / _OURS).is_file():
-        _remove([folder / PAGE])
+        remove(folder / PAGE)
     sweep(folder)
 
 
@@ -190,11 +191,3 @@ def refuse_foreign(folder: Path) -> None:
             pass
     if there and not state:
         raise DataError(f"{there[0]} is no part of an atlas: move it away, or name another --out")
-
-
-def _remove(paths: list[Path]) -> None:
-    for path in paths:
-        try:
-            path.unlink(missing_ok=True)
-        except OSError as error:
-            raise OutputError(f"cannot remove {path}: {error.strerror or error}") from None

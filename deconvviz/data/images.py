@@ -161,7 +161,7 @@ def _upright(image: Image.Image) -> Image.Image:
     """Turned as the camera was held; pictures whose EXIF is damaged stay as they are."""
     try:
         turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:  # see `decode`
+    except Exception:  # damaged EXIF makes Pillow's readers raise anything
         return image
     return image if turn is None else image.transpose(turn)
 

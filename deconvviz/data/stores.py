@@ -155,7 +155,11 @@ def _walk(top: Path) -> Iterator[tuple[str, list[str], list[str]]]:
     above = {str(top): frozenset({_identity(str(top))})}
     for folder, below, files in os.walk(str(top), followlinks=True):
         around = above.pop(folder)
-        shown = [(name, os.path.join(folder, name)) for name in below if is_shown(name)]  # noqa: PTH118
+        shown = [
+            (name, os.path.join(folder, name))  # noqa: PTH118  # the texts that os.walk gives
+            for name in below
+            if is_shown(name)
+        ]
         known = [(name, inside, _identity(inside)) for name, inside in shown]
         entered = [one for one in known if one[2] is not None and one[2] not in around]
         above.update({inside: around | {identity} for _, inside, identity in entered})
@@ -166,7 +170,7 @@ def _walk(top: Path) -> Iterator[tuple[str, list[str], list[str]]]:
 def _identity(folder: str) -> tuple[int, int] | None:
     """Tells a folder from every other, whatever leads to it; None where it cannot be reached."""
     try:
-        status = os.stat(folder)  # noqa: PTH116
+        status = os.stat(folder)  # noqa: PTH116  # a text, as os.walk gives it
     except OSError:
         return None
     return status.st_dev, status.st_ino

@@ -27,7 +27,7 @@ from .images import ImageList
 from .state import Scan
 from .strongest import NO_IMAGE
 from .tables import IMAGES, UNITS
-from .underway import clear, differences, earlier_facts, finished_facts, locked
+from .underway import clear, differences, earlier_facts, finished_facts, locked, refuse_foreign
 from .writing import SCAN_FILE, write_tables
 
 Ints = NDArray[np.int64]
@@ -114,6 +114,8 @@ def merge_atlases(folders: Sequence[Path], out: Path, overwrite: bool = False) -
             raise DataError(
                 f"{out} holds an atlas already: throw it away with --overwrite, or name another --out"
             )
+        else:
+            refuse_foreign(out)
         return write_tables(out, images, whole, seen, facts)
 
 

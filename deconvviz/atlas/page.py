@@ -11,6 +11,7 @@ from __future__ import annotations
 from importlib.resources import files
 from pathlib import Path
 
+from ..errors import DataError
 from ..runs import replacing
 from .atlas import Atlas
 from .overviews import write_overviews
@@ -33,9 +34,11 @@ def write_page(atlas: Atlas) -> Path:
         the page, which is written last.
 
     Raises:
-        DataError: a sprite is damaged.
+        DataError: a sprite is damaged, or a page of something else lies where this one goes.
         OutputError: the folder cannot be written.
     """
+    if (atlas.folder / PAGE).is_file() and not (atlas.folder / PARTS / "route.js").is_file():
+        raise DataError(f"{atlas.folder / PAGE} is no page of an atlas: move it away and render again")
     sprites = found_sprites(atlas)
     table, images, classes = images_of(atlas)
     _write(atlas.folder / DATA / "images.js", script("images", table))

@@ -91,6 +91,13 @@ def test_other_weights(folder, tmp_path):
         merge_atlases([folder / "0", tmp_path / "another"], tmp_path / "all")
 
 
+def test_tables_of_something_else_stay(folder, tmp_path):
+    (tmp_path / "units.parquet").write_text("mine")
+    with pytest.raises(DataError, match=r"units\.parquet is no part of an atlas: move it away"):
+        merge_atlases([folder / "0", folder / "1"], tmp_path)
+    assert (tmp_path / "units.parquet").read_text() == "mine"
+
+
 def test_another_working_folder(folder, tmp_path, monkeypatch):
     monkeypatch.chdir(folder)
     for number, working in ((0, "/here"), (1, "/there")):

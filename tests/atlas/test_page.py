@@ -12,7 +12,7 @@ from deconvviz.atlas.kept import begin_layer
 from deconvviz.atlas.page import write_page
 from deconvviz.atlas.page_data import script
 from deconvviz.atlas.sprites import safe_name
-from deconvviz.errors import OutputError
+from deconvviz.errors import DataError, OutputError
 
 from .made import FEW, GONE, IMAGES, SCORES, SILENT, UNITS, draw_all, entries, made_atlas
 
@@ -119,6 +119,14 @@ def test_the_page_asks_for_nothing_but_its_own_files():
         text = part.read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", "")
         assert "//www" not in text
         assert not re.search(r"https?:|innerHTML|insertAdjacentHTML|eval\(|@import", text), part.name
+
+
+def test_a_page_of_something_else_stays(tmp_path):
+    atlas = made_atlas(tmp_path, {"conv1": 1})
+    (tmp_path / "index.html").write_text("mine")
+    with pytest.raises(DataError, match=r"index\.html is no page of an atlas: move it away"):
+        write_page(atlas)
+    assert (tmp_path / "index.html").read_text() == "mine"
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):

@@ -16,6 +16,7 @@ they are divided by, so that none can be read off another:
 """
 
 from .features import feature_error_db, feature_error_mv15, feature_error_mv16
+from .fitting import affine_fit, explained
 from .images import image_error_db, mean_squared_error, psnr, ssim
 from .pairs import evenly_spaced, mean_pair_distance, mean_squared_pair_distance
 from .perceptual import Lpips
@@ -23,7 +24,9 @@ from .ranks import rank_correlation
 
 __all__ = [
     "Lpips",
+    "affine_fit",
     "evenly_spaced",
+    "explained",
     "feature_error_db",
     "feature_error_mv15",
     "feature_error_mv16",

@@ -45,10 +45,11 @@ from .units import unit_place
 @click.option(
     "--from",
     "source",
-    type=click.Choice(["strongest", "map"]),
+    type=click.Choice(["strongest", "map", "layer"]),
     default="strongest",
     show_default=True,
-    help="Start from one activation, or from the unit's whole feature map.",
+    help="Start from one activation, from the unit's whole feature map, or from the whole layer: all its "
+    "activations together, in one tile.",
 )
 @rule_option("deconvnet")
 @click.option(
@@ -109,10 +110,16 @@ def project(
         deconvviz project cat.jpg --layer conv5 --topk 9
         deconvviz project cat.jpg --layer conv3 --unit 42 --unit 7,5,6 --rule guided --out guided.pdf
         deconvviz project *.jpg --layer conv2 --layer conv4 --arrays --out results/
+        deconvviz project cat.jpg --layer conv5 --from layer
     """
     named = [unit_place(unit) for unit in units]
     if named and (topk or by):
         raise click.UsageError("--unit names the units; --topk and --by choose them: give one or the other")
+    whole = settings["source"] == "layer"
+    if whole and (named or topk or by or with_maps):
+        raise click.UsageError(
+            "--from layer starts from all activations: leave --unit, --topk, --by and --with-maps away"
+        )
     paths = pictures(images, sample)
     places = targets([path.stem for path in paths], layers, out)
     session = open_session(**{k: settings.pop(k) for k in SESSION_OPTIONS})
@@ -144,7 +151,7 @@ def project(
         taken_for = session.taken_for(batch)
         trace = record(session.network, batch, layers, masks=rules.rectification.masks, inputs=exact_lrn)
         for layer, target in zip(layers, places[i], strict=True):
-            k = topk or min(9, trace.features(layer).shape[1])
+            k = 1 if whole else topk or min(9, trace.features(layer).shape[1])
             chosen = [Unit(layer, *place) for place in named] or strongest(trace, layer, k, by or "map")
             engine, how = settings["engine"], {"seed": settings["seed_value"], "source": settings["source"]}
             if engine == "auto":
@@ -159,7 +166,7 @@ def project(
             drawn = (
                 [features[u.channel] for u in projection.units] if with_maps and features.ndim == 3 else []
             )
-            by_what = "unit" if named else by or "map"
+            by_what = "unit" if named else "layer" if whole else by or "map"
             served = {**settings, "engine": engine}
             results = Results(session, photo, batch, layer, projection, by_what, served, drawn, taken_for)
             announce(results.figure(target.figure))

@@ -34,7 +34,8 @@ class Results:
         batch: (1, 3, H, W), the photograph as the network saw it.
         layer: the layer's name.
         projection: of K units.
-        chosen: how they were chosen: ``map``, ``activation`` or ``unit``.
+        chosen: how they were chosen: ``map``, ``activation`` or ``unit``; ``layer`` where all are projected
+            together.
         settings: the command's options, `engine` being the one that served.
         maps: (H, W) of each unit where its whole feature map is to be drawn; else none.
         taken_for: the most probable classes with their probabilities, where the network tells.
@@ -54,9 +55,10 @@ class Results:
         """Draws and writes the figure."""
         count = len(self.projection.units)
         vectors = self.projection.units[0].row is None
-        what = "strongest units" if vectors and self.chosen == "map" else _CHOSEN[self.chosen]
+        what = "strongest units" if vectors and self.chosen == "map" else _CHOSEN.get(self.chosen)
         title = f"the {count} {what} of {self.layer}" if count > 1 else self.layer
-        whole = ", projected from the whole map" if self.settings["source"] == "map" else ""
+        maps = ", projected from the whole map"
+        whole = {"map": maps, "layer": ", the whole layer projected"}.get(self.settings["source"], "")
         network = self.session.network
         drawn = projection_figure(
             network.pixels(self.batch)[0],
@@ -72,19 +74,18 @@ class Results:
         return save_figure(drawn, path, self._short_form)
 
     def arrays(self, path: Path) -> Path:
-        """Writes the numbers: input, pixels, channel, row, column, activation, window."""
+        """Writes the numbers: input, pixels, channel, row, column, activation, window; -1 is no place."""
 
         def whole(values: list[int | None]) -> NDArray[np.int64]:
             return np.array([-1 if value is None else value for value in values], dtype=np.int64)
 
-        units = self.projection.units
         return write_arrays(
             path,
             input=self.batch[0].cpu().numpy(),
             pixels=self.projection.pixels.float().cpu().numpy(),
-            channel=whole([u.channel for u in units]),
-            row=whole([u.row for u in units]),
-            column=whole([u.column for u in units]),
+            channel=whole([channel for channel, _, _ in self._places]),
+            row=whole([row for _, row, _ in self._places]),
+            column=whole([column for _, _, column in self._places]),
             activation=self.projection.activations.float().cpu().numpy(),
             window=self.projection.windows.numpy(),
         )
@@ -99,15 +100,15 @@ class Results:
         """Writes what made the result."""
         units = [
             {
-                "channel": unit.channel,
-                "row": unit.row,
-                "column": unit.column,
+                "channel": channel,
+                "row": row,
+                "column": column,
                 "activation": activation,
                 "window": window,
                 **({"class": name} if name else {}),
             }
-            for unit, activation, window, name in zip(
-                self.projection.units,
+            for (channel, row, column), activation, window, name in zip(
+                self._places,
                 self.projection.activations.tolist(),
                 self.projection.windows.tolist(),
                 self._class_names,
@@ -119,6 +120,13 @@ class Results:
         return write_json(
             path, {**self._facts, **self.settings, **predicted, "chosen_by": self.chosen, "units": units}
         )
+
+    @property
+    def _places(self) -> list[tuple[int | None, int | None, int | None]]:
+        """Channel, row and column of each unit; none of a whole layer, which is no unit."""
+        if self.projection.source == "layer":
+            return [(None, None, None)]
+        return [(unit.channel, unit.row, unit.column) for unit in self.projection.units]
 
     @property
     def _taken_for(self) -> str:
@@ -139,4 +147,5 @@ class Results:
 
     @cached_property
     def _class_names(self) -> list[str]:
-        return self.session.network.class_names(self.layer, [u.channel for u in self.projection.units])
+        channels = [channel for channel, _, _ in self._places if channel is not None]
+        return self.session.network.class_names(self.layer, channels) or [""]

@@ -49,10 +49,11 @@ class Projection:
     Attributes:
         pixels: (K, 3, H, W) in the network's input space, signed; zero outside the window.
         units: the K units, each with its place.
-        activations: (K) their values; for a whole map its largest.
+        activations: (K) their values; for a whole map or layer its largest.
         windows: (K, 4) top, left, height, width of each receptive window in pixels, clipped to the image.
         uncut: (K, 4) the same before clipping: all of one size, some hanging over the image's edge.
-        source: ``strongest`` or ``map``: what was projected, one activation or a unit's whole feature map.
+        source: ``strongest``, ``map`` or ``layer``: what was projected, one activation, a unit's whole
+            feature map, or all of the layer's.
     """
 
     pixels: Tensor
@@ -91,7 +92,7 @@ def project(
     *,
     rules: Rules = Rules(),  # noqa: B008  # frozen
     seed: Literal["activation", "one"] = "activation",
-    source: Literal["strongest", "map"] = "strongest",
+    source: Literal["strongest", "map", "layer"] = "strongest",
     windowed: bool = True,
 ) -> Projection:
     """Records one forward pass and projects units of one layer; see `project_trace`.
@@ -125,7 +126,7 @@ def project_trace(
     *,
     rules: Rules = Rules(),  # noqa: B008  # frozen
     seed: Literal["activation", "one"] = "activation",
-    source: Literal["strongest", "map"] = "strongest",
+    source: Literal["strongest", "map", "layer"] = "strongest",
     windowed: bool = True,
 ) -> Projection:
     """Projects units of one layer of a recorded pass to pixels.
@@ -137,7 +138,8 @@ def project_trace(
         seed: ``activation`` starts from the activation's own value, as the paper does; ``one`` from 1. The
             mirror is positively homogeneous, so this only scales, but for a negative value (an fc8 score):
             there the sign matters, and ``activation`` follows what *lowers* the score.
-        source: ``strongest`` starts from one activation; ``map`` from the unit's whole feature map.
+        source: ``strongest`` starts from one activation; ``map`` from the unit's whole feature map; ``layer``
+            from all of the layer's, where the unit only says of which image.
         windowed: compute inside the receptive window only; the result is the same.
 
     Raises:
@@ -168,7 +170,7 @@ def project_trace(
     return Projection(
         pixels=_pasted(pieces, len(chosen), trace.image_shape),
         units=tuple(chosen),
-        activations=activations_of(chosen, features, largest=source == "map"),
+        activations=activations_of(chosen, features, source),
         windows=fields.boxes(),
         uncut=torch.tensor(
             [(t, left, *fields.size) for t, left in zip(fields.tops, fields.lefts, strict=True)]
@@ -178,9 +180,13 @@ def project_trace(
 
 
 def seeds(chosen: list[Unit], features: Tensor, seed: str, source: str) -> tuple[Tensor, Windows]:
-    """The signal to start from and its windows on the layer's maps: one cell a unit, or the whole map."""
+    """The signal to start from and its windows on the layer's maps: one cell a unit, its map, or all maps."""
     k, channels = len(chosen), features.shape[1]
     images = tuple(u.image for u in chosen)
+    if source == "layer":
+        signal = features[list(images)]
+        signal = signal if seed == "activation" else (signal != 0).to(signal)
+        return signal, Windows.whole(images, map_size(features.shape))
     one_map = [features[u.image, u.channel] for u in chosen]
     if features.ndim == 2 or source == "map":
         signal = features.new_zeros((k, *features.shape[1:]))

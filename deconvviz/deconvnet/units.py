@@ -129,10 +129,11 @@ def placed(units: Iterable[Unit], features: Tensor) -> list[Unit]:
     return result
 
 
-def activations_of(units: Iterable[Unit], features: Tensor, largest: bool = False) -> Tensor:
-    """The value of each placed unit, or the largest of its map: (K,)."""
+def activations_of(units: Iterable[Unit], features: Tensor, source: str = "strongest") -> Tensor:
+    """The value of each placed unit, or the largest of its ``map`` or ``layer``: (K,)."""
     values = []
     for unit in units:
-        of_map = features[unit.image, unit.channel]
-        values.append(of_map.max() if largest or unit.row is None else of_map[unit.row, unit.column])
+        of_map = features[unit.image] if source == "layer" else features[unit.image, unit.channel]
+        whole = source != "strongest" or unit.row is None
+        values.append(of_map.max() if whole else of_map[unit.row, unit.column])
     return torch.stack(values)

@@ -52,11 +52,12 @@ def named_parts(photo: Tensor, projection: Projection, scale: str) -> Iterator[t
 
     Yields:
         ``unit_0042_patch.png`` and ``unit_0042_projection.png``; a unit that is there a second time gets
-        its place in its name, ``unit_0042_r05_c06_patch.png``.
+        its place in its name, ``unit_0042_r05_c06_patch.png``. Of a whole layer ``layer_patch.png`` and
+        ``layer_projection.png``.
     """
     seen: set[int] = set()
     for unit, (patch, drawn) in zip(projection.units, tile_pairs(photo, projection, scale)[0], strict=True):
-        name = f"unit_{unit.channel:04d}"
+        name = "layer" if projection.source == "layer" else f"unit_{unit.channel:04d}"
         name += (
             f"_r{unit.row:02d}_c{unit.column:02d}" if unit.channel in seen and unit.row is not None else ""
         )

@@ -62,7 +62,10 @@ def projection_figure(
     side = min(block - 0.22, 4.7)
     left = MARGIN + side + 0.45
     sheet = new_sheet(max(left + columns * step_x - _BETWEEN + MARGIN, left + 5.2), _HEAD + block + _FOOT)
-    whole = "whole maps, projected" if projection.source == "map" else "every unit sees the whole photograph"
+    together = projection.source == "layer"
+    whole = {"map": "whole maps, projected", "layer": "the whole layer, projected"}.get(
+        projection.source, "every unit sees the whole photograph"
+    )
     bottom = _FOOT + block - side - 0.05
     _photograph(sheet, tiles.photo_tile(photo.cpu().numpy()), windows, bottom, side, whole)
     words(sheet, MARGIN, bottom - 0.15, taken_for, 8)
@@ -71,7 +74,10 @@ def projection_figure(
         y = _FOOT + block - (k // columns + 1) * step_y + _BETWEEN
         value = projection.activations[k].item()
         name = names[k] if k < len(names) else ""
-        _label(sheet, k, projection.units[k], name, x, y + tile + 0.05, size, room=round(20 * tile))
+        if together:
+            words(sheet, x, y + tile + 0.05, "all activations together", size)
+        else:
+            _label(sheet, k, projection.units[k], name, x, y + tile + 0.05, size, room=round(20 * tile))
         if len(maps):
             _map(sheet, maps[k], projection.units[k], x, y, tile)
             x += before
@@ -82,6 +88,8 @@ def projection_figure(
             why = "inactive" if value == 0 else "nothing arrives"
             words(sheet, x + 1.5 * tile + _GAP, y + tile / 2, why, 8, "white", ha="center", va="center")
     legend = "left: what the unit sees · right: what made it fire · unit at row,column · activation"
+    if together:
+        legend = "left: what the layer sees · right: what made it fire · its largest activation"
     if len(maps):
         legend = legend.replace("left:", "left: its feature map, brightest where it fires most · middle:")
     words(sheet, left, _FOOT + block + 0.1, legend, 8.5, FAINT)

@@ -32,7 +32,7 @@ def project_by_autograd(
     *,
     rules: Rules = Rules(),  # noqa: B008  # frozen
     seed: Literal["activation", "one"] = "activation",
-    source: Literal["strongest", "map"] = "strongest",
+    source: Literal["strongest", "map", "layer"] = "strongest",
 ) -> Projection:
     """Projects units of one layer by automatic differentiation with the rectifiers' rule replaced.
 
@@ -77,7 +77,7 @@ def project_by_autograd(
     return Projection(
         pixels=pixels,
         units=tuple(chosen),
-        activations=activations_of(chosen, features, largest=source == "map"),
+        activations=activations_of(chosen, features, source),
         windows=clipped,
         uncut=uncut,
         source=source,

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from .support import MODEL, arrays, facts, invoke, project, save_weights
+from deconvviz import load_model, project_trace, record
+from deconvviz.deconvnet import Unit
+
+from .support import MODEL, arrays, facts, invoke, project, refused, save_weights
 
 
 def numbers(*words, layer="conv2"):
@@ -61,6 +65,38 @@ def test_the_activation_of_a_whole_map_is_its_largest(folder):
     placed, _ = numbers("--unit", "2,0,0", "--from", "map")
     np.testing.assert_array_equal(placed["pixels"], whole["pixels"])
     np.testing.assert_array_equal(placed["activation"], whole["activation"])
+
+
+@pytest.mark.parametrize("layer", ["conv2", "fc3"])
+def test_a_whole_layer_comes_in_one_tile(folder, layer):
+    done = project("cat.png", "--layer", layer, "--from", "layer", "--arrays", "--each")
+    found, said = arrays(done.paths[0].with_suffix(".npz")), facts(done.paths[0])
+    assert [path.name for path in done.paths[2:-1]] == ["layer_patch.png", "layer_projection.png"]
+    network = load_model("mynets:tiny", seed=0)
+    trace = record(network, torch.from_numpy(found["input"])[None], [layer])
+    wanted = project_trace(trace, [Unit(layer, 0)], source="layer")
+    np.testing.assert_array_equal(found["pixels"], wanted.pixels.numpy())
+    assert found["channel"].tolist() == found["row"].tolist() == found["column"].tolist() == [-1]
+    assert found["activation"].tolist() == [float(trace.features(layer).max())]
+    assert (said["source"], said["chosen_by"]) == ("layer", "layer")
+    (unit,) = said["units"]
+    assert unit["channel"] is unit["row"] is unit["column"] is None
+    assert unit["window"] == [0, 0, 32, 32]
+
+
+def test_both_engines_project_a_whole_layer(folder):
+    mirror, _ = numbers("--from", "layer")
+    autograd, said = numbers("--from", "layer", "--engine", "autograd")
+    assert said["engine"] == "autograd"
+    np.testing.assert_allclose(autograd["pixels"], mirror["pixels"], rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(autograd["activation"], mirror["activation"])
+
+
+@pytest.mark.parametrize("option", [["--unit", "3"], ["--topk", "2"], ["--by", "map"], ["--with-maps"]])
+def test_a_whole_layer_has_no_units(folder, option):
+    said = refused("cat.png", "--layer", "conv2", "--from", "layer", *option, *MODEL, code=2)
+    assert "--from layer starts from all activations" in said
+    assert option[0] in said
 
 
 def test_by_activation_may_show_one_map_twice(folder):

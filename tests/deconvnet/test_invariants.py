@@ -134,6 +134,35 @@ def test_a_whole_map_as_the_source(layer: str, windowed: bool, rule: Rectificati
         assert found.activations[k] == features[unit.image, unit.channel].max()
 
 
+@RULES
+@pytest.mark.parametrize("windowed", [True, False])
+@pytest.mark.parametrize("layer", ["2", "4", "6"])
+def test_a_whole_layer_as_the_source(layer: str, windowed: bool, rule: Rectification) -> None:
+    net, images = small_net(), noise(1, 3, 3, 13, 13)
+    features = record(net, images, [layer]).features(layer)
+    units = [Unit(layer, 1, image=2), Unit(layer, 3, image=0), Unit(layer, 0, image=2)]
+    found = project(net, images, units, rules=Rules(rule), source="layer", windowed=windowed)
+    chain = list(net)[: int(layer) + 1]
+    for k, unit in enumerate(units):
+        wanted = autograd_twin(chain, images[unit.image, None], features[unit.image, None], rule)
+        assert relative_error(found.pixels[k, None], wanted).max() < 1e-10
+        assert found.activations[k] == features[unit.image].max()
+        assert found.windows[k].tolist() == [0, 0, 13, 13]
+    assert found.source == "layer"
+    assert torch.equal(found.pixels[0], found.pixels[2])  # a unit only says of which image
+    ones = project(net, images, units[:1], rules=Rules(rule), source="layer", seed="one").pixels
+    wanted = autograd_twin(chain, images[2, None], (features[2, None] != 0).double(), rule)
+    assert relative_error(ones, wanted).max() < 1e-10
+
+
+def test_a_layer_is_the_sum_of_its_maps_under_the_gradient_rule() -> None:
+    net, images, rules = small_net(), noise(1, 1, 3, 13, 13), Rules(Rectification.GRADIENT)
+    units = [Unit("4", channel) for channel in range(5)]
+    maps = project(net, images, units, rules=rules, source="map").pixels
+    layer = project(net, images, units[:1], rules=rules, source="layer").pixels
+    assert relative_error(layer, maps.sum(0, keepdim=True)).max() < 1e-10
+
+
 def test_a_negative_score_is_followed_by_what_lowers_it() -> None:
     net, images = small_net(seed=4), noise(1, 1, 3, 13, 13)
     scores = record(net, images, ["6"]).features("6")[0]

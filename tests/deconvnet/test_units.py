@@ -68,6 +68,15 @@ def test_strongest_fc_units(by: str) -> None:
     assert [(u.image, u.channel) for u in found] == [(0, 1), (0, 2), (0, 0), (1, 2), (1, 3), (1, 0)]
     assert all(u.row is None and u.column is None for u in found)
     assert activations_of(found, scores).tolist() == [3.0, 3.0, 1.0, 5.0, 5.0, 0.0]
+    assert activations_of(found, scores, "layer").tolist() == [3.0, 3.0, 3.0, 5.0, 5.0, 5.0]
+
+
+def test_activations_of_what_is_projected() -> None:
+    maps = torch.arange(24.0).reshape(1, 2, 3, 4)
+    units = [Unit("layer", 0, 1, 2), Unit("layer", 1, 0, 0)]
+    assert activations_of(units, maps).tolist() == [6.0, 12.0]
+    assert activations_of(units, maps, "map").tolist() == [11.0, 23.0]
+    assert activations_of(units, maps, "layer").tolist() == [23.0, 23.0]
 
 
 @pytest.mark.parametrize("by", ["map", "activation"])

@@ -103,6 +103,11 @@ def test_no_rectangles_where_every_unit_sees_everything(photo):
     words = texts(projection_figure(photo, seen, title=""))
     assert "whole maps, projected" in words
     assert "every unit sees the whole photograph" not in words
+    seen = replace(seen, source="layer")
+    words = texts(projection_figure(photo, seen, title=""))
+    assert {"the whole layer, projected", "all activations together", "-2.5"} <= set(words)
+    assert not any(text.startswith("unit 3") or "unit at row" in text for text in words)
+    assert list(dict(named_parts(photo, seen, "each"))) == ["layer_patch.png", "layer_projection.png"]
 
 
 @pytest.mark.parametrize("count", [1, 2, 40])

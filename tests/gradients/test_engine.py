@@ -36,7 +36,7 @@ RULES = st.builds(
     Rules, st.sampled_from(Rectification), st.sampled_from(Unpooling), st.sampled_from(ContrastNormalisation)
 )
 START = st.fixed_dictionaries(
-    {"seed": st.sampled_from(["one", "activation"]), "source": st.sampled_from(["strongest", "map"])}
+    {"seed": st.sampled_from(["one", "activation"]), "source": st.sampled_from(["strongest", "map", "layer"])}
 )
 
 
@@ -125,9 +125,10 @@ def alexnet() -> Network:
         ("conv1", Rules(Rectification.DECONVNET), {"seed": "one"}),
         ("conv3", Rules(Rectification.GUIDED), {}),
         ("pool5", Rules(Rectification.DECONVNET, Unpooling.CENTRE), {"source": "map"}),
+        ("conv4", Rules(Rectification.DECONVNET), {"source": "layer"}),
         ("fc8", Rules(Rectification.GRADIENT, lrn=ContrastNormalisation.TRANSPOSE), {}),
     ],
-    ids=["conv1", "conv3", "pool5", "fc8"],
+    ids=["conv1", "conv3", "pool5", "conv4", "fc8"],
 )
 def test_alexnet(
     alexnet: Network, photo_like: Tensor, layer: str, rules: Rules, start: dict[str, Any]

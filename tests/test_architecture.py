@@ -32,7 +32,8 @@ LEVELS = {
     "atlas": 5,
     "training": 4,
     "decoders": 5,
-    "figures": 6,
+    "compare": 6,
+    "figures": 7,
 }
 """A part of the library imports parts below it, and itself."""
 NEVER = {"cli", "deconvviz_cli", "click", "tests", "matplotlib.pyplot", "pylab"}

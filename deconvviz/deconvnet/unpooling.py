@@ -62,7 +62,10 @@ class _Sliding(MirroredLayer):
 
 
 class Unpool(_Sliding):
-    """Max-unpooling through switches, or to the centre of each window; overlaps are summed."""
+    """Max-unpooling through switches, or to the centre of each window; overlaps are summed.
+
+    A window of an even side has no centre; as in the authors' code its signal goes to the cell before it.
+    """
 
     def __init__(self, module: nn.MaxPool2d, record: Record, unpooling: Unpooling) -> None:
         super().__init__(module, record)
@@ -75,7 +78,7 @@ class Unpool(_Sliding):
         """The signal at the switches of its windows, zero elsewhere."""
         natural = self._natural(above, below)
         if self.unpooling is Unpooling.CENTRE or self.switches is None:
-            middle = self.kernel[0] // 2 * self.kernel[1] + self.kernel[1] // 2
+            middle = (self.kernel[0] - 1) // 2 * self.kernel[1] + (self.kernel[1] - 1) // 2
             places = torch.full((1, 1, 1, 1), middle, device=signal.device)
         else:
             places = above.crop(self.switches)

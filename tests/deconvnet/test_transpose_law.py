@@ -151,3 +151,11 @@ def test_unpooling_to_the_centre_of_each_window() -> None:
     wanted = torch.zeros(1, 1, 5, 5, dtype=torch.float64)
     wanted[0, 0, 1::2, 1::2] = signal[0, 0]
     assert torch.equal(mirrored(case, signal, Rules(unpooling=Unpooling.CENTRE)), wanted)
+
+
+def test_an_even_window_unpools_to_the_cell_before_its_centre() -> None:
+    case = Case(nn.MaxPool2d((2, 4)), noise(1, 1, 1, 4, 8))
+    signal = torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]], dtype=torch.float64)
+    wanted = torch.zeros(1, 1, 4, 8, dtype=torch.float64)
+    wanted[0, 0, 0::2, 1::4] = signal[0, 0]
+    assert torch.equal(mirrored(case, signal, Rules(unpooling=Unpooling.CENTRE)), wanted)

@@ -3,10 +3,11 @@
 | error | of what | definition |
 |---|---|---|
 | `psnr`, `ssim` | the picture | `metrics.psnr`, `metrics.ssim` |
+| `explained` | the picture | R²: the share of the image's variance; 0 is a flat picture of its mean colour |
 | `image_error` | the picture | Dosovitskiy & Brox: distance over the mean distance of two images |
 | `feature_error` | the picture, encoded again | Mahendran & Vedaldi 2016: ‖Φ - Φ0‖ / ‖Φ0‖ |
 
-The same four with ``_fitted`` behind are those of the best affine fit to the image, one scale and one shift a
+The same five with ``_fitted`` behind are those of the best affine fit to the image, one scale and one shift a
 channel, cut to [0, 1]: of a projection's signal before it was cut and put on the mean colour, of a
 reconstruction's picture. Only these put projections and reconstructions on one footing, and they flatter
 both, since the fit is given the image.
@@ -23,11 +24,11 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from ..metrics import affine_fit, feature_error_mv16, image_error_db, psnr, ssim
+from ..metrics import affine_fit, determination, feature_error_mv16, image_error_db, psnr, ssim
 from ..models import Network
 from .encoding import encoded, normalised
 
-ERRORS = ("psnr", "ssim", "image_error", "feature_error")
+ERRORS = ("psnr", "ssim", "explained", "image_error", "feature_error")
 """In the order of the tables; each is there with ``_fitted`` behind as well."""
 
 
@@ -65,6 +66,7 @@ def judged(
     for suffix, ours, encode in (("", pictures, shown), ("_fitted", fitted, again)):
         found["psnr" + suffix] = _one_by_one(psnr, originals, ours)
         found["ssim" + suffix] = _one_by_one(ssim, originals, ours)
+        found["explained" + suffix] = _one_by_one(determination, originals, ours)
         found["image_error" + suffix] = _one_by_one(distance, originals, ours)
         in_features = feature_error_mv16(features, encoded(network, encode, layer))
         found["feature_error" + suffix] = in_features.where(in_features.isfinite(), torch.nan)

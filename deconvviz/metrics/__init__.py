@@ -16,7 +16,7 @@ they are divided by, so that none can be read off another:
 """
 
 from .features import feature_error_db, feature_error_mv15, feature_error_mv16
-from .fitting import affine_fit, explained
+from .fitting import affine_fit, determination, explained
 from .images import image_error_db, mean_squared_error, psnr, ssim
 from .pairs import evenly_spaced, mean_pair_distance, mean_squared_pair_distance
 from .perceptual import Lpips
@@ -25,6 +25,7 @@ from .ranks import rank_correlation
 __all__ = [
     "Lpips",
     "affine_fit",
+    "determination",
     "evenly_spaced",
     "explained",
     "feature_error_db",

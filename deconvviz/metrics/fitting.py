@@ -45,6 +45,35 @@ def affine_fit(originals: Tensor, pictures: Tensor) -> Tensor:
     return (shift + scale * centred).reshape(originals.shape)
 
 
+def determination(originals: Tensor, pictures: Tensor) -> Tensor:
+    """The coefficient of determination, R²: the share of an image's variance that a picture explains.
+
+    Args:
+        originals: (N, 3, H, W).
+        pictures: (N, 3, H, W) in the same unit.
+
+    Returns:
+        (N,) float64 on the CPU, at most 1: 1 for the image itself, 0 for a flat picture of its mean colour,
+        less for what is farther off than that; NaN where the original is flat.
+
+    Raises:
+        ValueError: the shapes differ.
+
+    Example:
+        >>> image = torch.rand(1, 3, 8, 8, dtype=torch.float64)
+        >>> flat = image.mean((2, 3), keepdim=True).expand_as(image)
+        >>> determination(image, image).item(), round(determination(image, flat).item(), 9)
+        (1.0, 0.0)
+    """
+    if originals.shape != pictures.shape:
+        raise ValueError(f"shapes differ: {tuple(originals.shape)}, {tuple(pictures.shape)}")
+    wanted = originals.double()
+    left = (wanted - pictures.double()).square().sum((1, 2, 3))
+    whole = (wanted - wanted.mean((2, 3), keepdim=True)).square().sum((1, 2, 3))
+    rounding = torch.finfo(torch.float32).eps ** 2 * wanted.square().sum((1, 2, 3))
+    return (1 - left / whole).where(whole > rounding, torch.nan).cpu()
+
+
 def explained(originals: Tensor, pictures: Tensor) -> Tensor:
     """The share of an image's variance that the best affine fit of a picture explains, over all channels.
 
@@ -59,7 +88,4 @@ def explained(originals: Tensor, pictures: Tensor) -> Tensor:
     Raises:
         ValueError: the shapes differ.
     """
-    wanted = originals.double()
-    left = (wanted - affine_fit(originals, pictures)).square().sum((1, 2, 3))
-    whole = (wanted - wanted.mean((2, 3), keepdim=True)).square().sum((1, 2, 3))
-    return (1 - left / whole).clamp(0, 1).where(whole > 0, torch.nan).cpu()
+    return determination(originals, affine_fit(originals, pictures)).clamp(0, 1)

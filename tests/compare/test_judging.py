@@ -21,16 +21,19 @@ from .support import decoder_of, seen, tiny
 def plainly(
     network: Network, image: Tensor, original: Tensor, picture: Tensor, encode: Tensor, apart: float
 ) -> dict[str, float]:
-    """The four errors of one picture at conv2: sums over Python's numbers, layers called one by one."""
+    """The five errors of one picture at conv2: sums over Python's numbers, layers called one by one."""
     differences = [
         a - b for a, b in zip(original.flatten().tolist(), picture.flatten().tolist(), strict=True)
     ]
     squares = math.fsum(d * d for d in differences)
+    colours = [plane.flatten().tolist() for plane in original]
+    spread = math.fsum((v - math.fsum(plane) / len(plane)) ** 2 for plane in colours for v in plane)
     with torch.no_grad():
         wanted, found = (network.module[:6](x.float()[None]).double() for x in (image, encode))
     return {
         "psnr": 10 * math.log10(len(differences) / squares),
         "ssim": float(ssim(original[None], picture[None])),
+        "explained": 1 - squares / spread,
         "image_error": math.sqrt(squares) / apart,
         "feature_error": float((found - wanted).norm() / wanted.norm()),
     }
@@ -77,6 +80,7 @@ def test_the_image_itself_has_no_error_and_is_its_own_fit() -> None:
     found = judged(network, "conv2", original, network.module[:6](see).detach(), see, original, False, 2.0)
     assert found["psnr"].item() == math.inf
     assert found["ssim"].item() == pytest.approx(1, abs=1e-6)
+    assert found["explained"].item() == 1
     assert found["image_error"].item() == found["feature_error"].item() == 0
     assert found["psnr_fitted"].item() > 200
     assert found["feature_error_fitted"].item() < 1e-5

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from deconvviz.metrics import affine_fit, explained
+from deconvviz.metrics import affine_fit, determination, explained
 
 from ..strategies import noise
 
@@ -71,10 +71,22 @@ def test_what_is_explained() -> None:
     ]
     torch.testing.assert_close(half, torch.stack(wanted), rtol=1e-10, atol=1e-10)
     assert ((half > 0.1) & (half < 0.9)).all()
+    rounded = torch.full((1, 3, 4, 4), 0.1)
+    rounded[0, 0, 0, 0] += 1e-8
+    assert explained(rounded, other[:1, :, :4, :4].float()).isnan().all()
     assert explained(torch.ones(1, 3, 4, 4), other[:1, :, :4, :4]).isnan().all()
 
 
+def test_a_flat_picture_of_the_mean_colour_explains_nothing_and_any_other_less() -> None:
+    originals = noise(0, 2, 3, 6, 5)
+    flat = originals.mean((2, 3), keepdim=True).expand_as(originals)
+    assert determination(originals, originals).tolist() == [1, 1]
+    assert determination(originals, flat).abs().max() < 1e-12
+    squares = originals.var((2, 3), correction=0).sum(1)
+    assert determination(originals, flat + 2).tolist() == pytest.approx((-12 / squares).tolist())
+
+
 def test_shapes_have_to_agree() -> None:
-    for measure in (affine_fit, explained):
+    for measure in (affine_fit, determination, explained):
         with pytest.raises(ValueError, match="shapes differ"):
             measure(noise(0, 1, 3, 4, 4), noise(0, 1, 3, 4, 5))

@@ -60,9 +60,9 @@ class Batch:
         return {layer: torch.cat(values) for layer, values in found.items()}
 
     def judged(
-        self, network: Network, originals: Tensor, images: Tensor, seen: dict[str, Tensor]
+        self, network: Network, originals: Tensor | None, images: Tensor, seen: dict[str, Tensor]
     ) -> dict[str, Tensor]:
-        """The errors of all rows by name, each (L * N * R) float64."""
+        """The errors of all rows by name, each (L * N * R) float64; without originals two of them."""
         _, count, restarts = self.shape
         mv15, mv16 = [], []
         for layer in self.layers:
@@ -71,14 +71,12 @@ class Batch:
             mv16.append(feature_error_mv16(repeated, seen[layer]))
             apart = mean_squared_pair_distance(wanted) if count > 1 else torch.nan
             mv15.append(feature_error_mv15(repeated, seen[layer], apart))
+        errors = {"feature_error_mv16": torch.cat(mv16), "feature_error_mv15": torch.cat(mv15)}
+        if originals is None:
+            return errors
         before = network.pixels(originals).repeat_interleave(restarts, 0).repeat(len(self.layers), 1, 1, 1)
         after = network.pixels(images)
-        return {
-            "feature_error_mv16": torch.cat(mv16),
-            "feature_error_mv15": torch.cat(mv15),
-            "psnr": psnr(before, after),
-            "ssim": ssim(before, after),
-        }
+        return {**errors, "psnr": psnr(before, after), "ssim": ssim(before, after)}
 
     def arranged(self, rows: Tensor, layers: Sequence[str]) -> Tensor:
         """(L * N * R, ...) as (N, L, R, ...), the layers in the order given."""

@@ -29,7 +29,7 @@ from .batch import Batch
 from .methods import Draws, Setting
 from .optimising import optimise
 from .passes import layered
-from .targets import targets_of
+from .targets import Targets, targets_of
 
 METHODS = {"best": best, "mahendran2015": mahendran2015, "mahendran2016": mahendran2016}
 AT_ONCE = 16
@@ -46,7 +46,7 @@ class Inversion:
         curve: (T, N, L, R), the error ‖Φ - Φ0‖ / ‖Φ0‖ at each step made, of what the network was shown at it.
         errors: by name, (N, L, R) each: ``feature_error_mv16``, ``feature_error_mv15`` (of these N images;
             NaN for a single one, which has no other to be compared with), ``psnr`` and ``ssim`` against
-            what the network saw.
+            what the network saw, where it is known.
         stopped: ``interrupted`` or ``diverged`` where it ended early; else empty.
         slower: what the rates were multiplied with at the end; below 1 where steps had to be taken back.
     """
@@ -101,8 +101,7 @@ def invert(
         >>> found.images.shape
         torch.Size([1, 1, 1, 3, 64, 64])
     """
-    if method not in METHODS:
-        raise ModelError(f"no method '{method}' of inversion; there are: {', '.join(METHODS)}")
+    known_method(method)
     if not layers:
         raise LayerError("no layers to invert")
     if images.ndim != 4 or images.shape[-1] != images.shape[-2]:
@@ -110,9 +109,65 @@ def invert(
     asked = tuple(dict.fromkeys(layers))
     with torch.inference_mode(False), torch.no_grad():
         targets = targets_of(network, images, asked)
-        batch = Batch(targets, len(images), restarts)
+    return search(
+        network,
+        targets,
+        asked,
+        images.shape[-1],
+        method,
+        originals=images,
+        restarts=restarts,
+        iterations=iterations,
+        seed=seed,
+        at_once=at_once,
+        watch=watch,
+    )
+
+
+def known_method(name: str) -> None:
+    """Whether there is such a method.
+
+    Raises:
+        ModelError: there is not.
+    """
+    if name not in METHODS:
+        raise ModelError(f"no method '{name}' of inversion; there are: {', '.join(METHODS)}")
+
+
+def search(
+    network: Network,
+    targets: Targets,
+    layers: Sequence[str],
+    side: int,
+    method: str,
+    *,
+    originals: Tensor | None,
+    restarts: int,
+    iterations: int | None,
+    seed: int,
+    at_once: int,
+    watch: Callable[[int, int, Tensor], None],
+) -> Inversion:
+    """The search itself, once it is known which features are wanted.
+
+    Args:
+        network: as in `invert`.
+        targets: the features that the images shall have.
+        layers: the same layers in the order of the answer.
+        side: of the images, in pixels.
+        method: as in `invert`, likewise the rest.
+        originals: (N, 3, side, side), what the pre-images are compared with; None where there is nothing.
+        restarts: likewise.
+        iterations: likewise.
+        seed: likewise.
+        at_once: likewise.
+        watch: likewise.
+    """
+    wanted = targets.features[targets.layers[0]]
+    with torch.inference_mode(False), torch.no_grad():
+        batch = Batch(targets, len(wanted), restarts)
         steps = iterations or METHODS[method].ITERATIONS
-        setting = Setting(images.shape[-1], network.mean, network.std, batch.places, images.device, steps)
+        setting = Setting(side, network.mean, network.std, batch.places, wanted.device, steps)
         paths = {layer: network.path_of(layer) for layer in targets.layers}
         with layered(network.module, paths, targets.chain) as run:
             found = optimise(
@@ -120,15 +175,15 @@ def invert(
                 lambda shown, rows: batch.errors(run, shown, rows),
                 steps,
                 at_once,
-                lambda step, errors: watch(step, steps, batch.arranged(errors.sqrt(), asked)),
+                lambda step, errors: watch(step, steps, batch.arranged(errors.sqrt(), layers)),
             )
             seen = batch.seen(run, found.images, at_once)
-        judged = batch.judged(network, images, found.images, seen)
+        judged = batch.judged(network, originals, found.images, seen)
     return Inversion(
-        layers=asked,
-        images=batch.arranged(found.images, asked),
-        curve=batch.arranged(found.curve.sqrt().T, asked).movedim(-1, 0),
-        errors={name: batch.arranged(values, asked) for name, values in judged.items()},
+        layers=tuple(layers),
+        images=batch.arranged(found.images, layers),
+        curve=batch.arranged(found.curve.sqrt().T, layers).movedim(-1, 0),
+        errors={name: batch.arranged(values, layers) for name, values in judged.items()},
         stopped=found.stopped,
         slower=found.slower,
     )

@@ -6,9 +6,10 @@ depth, the share of the network's convolutions that lie behind it, says which en
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from ..deconvnet import Trace, record
@@ -66,16 +67,50 @@ def targets_of(network: Network, images: Tensor, layers: Sequence[str]) -> Targe
         ModelError: the images do not fit the network.
     """
     trace = record(network, images, list(dict.fromkeys(layers)), masks=False, inputs=False)
+    return _targets(network, trace, trace.maps, "image")
+
+
+def targets_given(network: Network, features: Mapping[str, Tensor], side: int) -> Targets:
+    """Features that come from elsewhere; where their layers stand is seen on one grey image.
+
+    Args:
+        network: whose layers they are.
+        features: by layer, (N, C, H, W) or (N, C), on the network's device; as many of every layer.
+        side: of the images to be found, in pixels.
+
+    Raises:
+        LayerError: there is no such layer, its features have another shape or number, one is zero all over,
+            or one is no number.
+        WeightsError: its weights are missing, or no numbers.
+        ModelError: images of that side do not fit the network.
+    """
+    first = next(iter(features.values()))
+    grey = torch.zeros(1, 3, side, side, device=first.device)
+    trace = record(network, grey, list(features), masks=False, inputs=False)
+    for layer, given in features.items():
+        shape = tuple(trace.maps[layer].shape[1:])
+        if tuple(given.shape[1:]) != shape:
+            raise LayerError(
+                f"{layer} has features of {shape} in images of {side} pixels, not {tuple(given.shape[1:])}"
+            )
+        if not len(given) or len(given) != len(first):
+            raise LayerError(f"{len(given)} features of {layer}, {len(first)} of {next(iter(features))}")
+        if not given.isfinite().all():
+            raise LayerError(f"some of the features given for {layer} are no numbers")
+    return _targets(network, trace, features, "features")
+
+
+def _targets(network: Network, trace: Trace, features: Mapping[str, Tensor], what: str) -> Targets:
     ordered = tuple(sorted(trace.maps, key=lambda layer: trace.ends[layer]))
     for layer in ordered:
-        silent = trace.maps[layer].flatten(1).abs().amax(1) == 0
+        silent = features[layer].flatten(1).abs().amax(1) == 0
         if silent.any():
             number = int(silent.nonzero()[0])
-            raise LayerError(f"{layer} is zero all over for image {number + 1}: there is nothing to invert")
+            raise LayerError(f"{layer} is zero all over for {what} {number + 1}: there is nothing to invert")
     total = sum(isinstance(leaf, nn.Conv2d) for _, leaf in leaves(network.module)) or 1
     return Targets(
         ordered,
-        {layer: trace.maps[layer] for layer in ordered},
+        {layer: features[layer] for layer in ordered},
         {layer: _place(trace, layer, total) for layer in ordered},
         not any(step.broken for step in trace.down_from(ordered[-1])),
     )

@@ -1,8 +1,12 @@
 """Data to matplotlib figures. Nothing here shows or saves a figure, and pyplot is never imported."""
 
+from .ablation import ablation_figure
+from .ablation_means import ablation_means_figure
 from .atlas import AtlasLayer, atlas_figure
 from .canvas import save_figure
 from .class_models import class_models_figure
+from .comparison import comparison_figure
+from .comparison_curves import MethodLine, comparison_curves_figure
 from .confusion import confusion_figure
 from .correspondence import correspondence_figure
 from .curves import curves_figure
@@ -15,6 +19,7 @@ from .invariance import Moved, Subject, invariance_figure
 from .inversion import PreImages, inversion_figure
 from .maps import maps_figure
 from .occlusion import Firing, occlusion_figure
+from .perturbing import Band, Cell, perturbing_figure
 from .predictions import Card, predictions_figure
 from .projection import projection_figure
 from .randomising import randomising_figure
@@ -26,16 +31,23 @@ from .survival import Track, survival_figure
 
 __all__ = [
     "AtlasLayer",
+    "Band",
     "Card",
+    "Cell",
     "Firing",
+    "MethodLine",
     "Moved",
     "Pair",
     "PreImages",
     "Strip",
     "Subject",
     "Track",
+    "ablation_figure",
+    "ablation_means_figure",
     "atlas_figure",
     "class_models_figure",
+    "comparison_curves_figure",
+    "comparison_figure",
     "confusion_figure",
     "correspondence_figure",
     "curves_figure",
@@ -49,6 +61,7 @@ __all__ = [
     "maps_figure",
     "occlusion_figure",
     "pairs_figure",
+    "perturbing_figure",
     "predictions_figure",
     "projection_figure",
     "randomising_figure",

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from deconvviz.errors import WeightsError
+
 from .session import Session, open_session
 
 if TYPE_CHECKING:
     from deconvviz.decoders.decoder import Decoder
     from deconvviz.decoders.encoding import Encoder
+    from deconvviz.models import Network
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -36,7 +39,12 @@ class Group:
 
 
 def opened_decoders(
-    runs: Sequence[Path], given: set[str], options: dict[str, Any], device: str, quiet: bool
+    runs: Sequence[Path],
+    given: set[str],
+    options: dict[str, Any],
+    device: str,
+    quiet: bool,
+    layers: Sequence[str] = (),
 ) -> list[Group]:
     """The decoders of some runs with the networks that they belong to.
 
@@ -47,6 +55,8 @@ def opened_decoders(
             that each decoder was trained with.
         device: where to compute.
         quiet: say nothing on stderr.
+        layers: leave decoders of other layers out, and those of layers that the weights have no values for;
+            none for all.
 
     Raises:
         WeightsError: there is no decoder, or it belongs to another network, layer or weights.
@@ -58,8 +68,12 @@ def opened_decoders(
 
     place = place_of(device)
     found = [load_decoder(folder, place) for run in runs for folder in decoder_folders(run)]
+    wanted = [decoder for decoder in found if not layers or decoder.layer in layers]
+    if not wanted:
+        there = ", ".join(dict.fromkeys(decoder.layer for decoder in found))
+        raise WeightsError(f"the decoders are of {there}, and none of {', '.join(layers)}")
     groups = []
-    for same in _alike(found, given):
+    for same in _alike(wanted, given):
         facts = same[0].facts
         session = open_session(
             options["model"] if "model" in given else facts.model,
@@ -71,6 +85,7 @@ def opened_decoders(
         )
         network = shown_as(session.network, session.network.input_size, facts.mean, facts.std)
         session = replace(session, network=network)
+        same = [decoder for decoder in same if not layers or _served(network, decoder.layer)] or same
         for decoder in same:
             if decoder.facts.model != network.name:
                 decoder.check(Encoder(network, ()))
@@ -83,17 +98,23 @@ def opened_decoders(
     return [replace(group, labels=[next(names) for _ in group.decoders]) for group in groups]
 
 
-def decoder_option() -> Callable[[F], F]:
+def decoder_option(required: bool = True) -> Callable[[F], F]:
     """``--decoder``, repeatable."""
     return click.option(
         "--decoder",
         "runs",
         multiple=True,
-        required=True,
+        required=required,
         type=click.Path(path_type=Path),
         metavar="RUN",
         help="A run of train-decoder, of one layer or of several; repeatable.",
     )
+
+
+def _served(network: Network, layer: str) -> bool:
+    from deconvviz.models import layer_path
+
+    return network.serves(layer_path(network.module, layer, network.paper_names))
 
 
 def _alike(decoders: Sequence[Decoder], given: set[str]) -> list[list[Decoder]]:

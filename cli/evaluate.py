@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .data_options import DATA_OPTIONS, data_options, opened_data
-from .decoder_session import Group, opened_decoders
-from .earlier import as_trained, earlier, given_options
+from .data_options import DATA_OPTIONS, data_options
+from .decoder_data import data_of, images_of, split_option
+from .decoder_session import opened_decoders
+from .earlier import given_options
 from .options import model_option, output_options, weights_options
 from .session import announce, targets
 
 if TYPE_CHECKING:
-    from deconvviz.data.datasets import DataSet, LabelledImages
     from deconvviz.decoders.evaluating import LayerErrors
 
 HEADINGS = {
@@ -37,13 +37,7 @@ HEADINGS = {
 @click.command()
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
 @data_options(default=None)
-@click.option(
-    "--split",
-    type=click.Choice(["validation", "test", "training"]),
-    default="validation",
-    show_default=True,
-    help="Which images of the data set.",
-)
+@split_option()
 @click.option(
     "--images", "most", type=click.IntRange(min=2), metavar="N", help="N evenly spaced images  [all]."
 )
@@ -90,8 +84,9 @@ def evaluate(
     place = targets(["decoders"], [runs[0].resolve().name], out)[0][0].figure
     given = given_options(context)
     groups = opened_decoders(runs, given, options, device, quiet)
-    data = _data(groups, chosen, options["seed"], given, quiet)
-    images = _split(data, split, most)
+    side = max(group.session.network.input_size for group in groups)
+    data = data_of(groups[0].decoders[0].label, chosen, side, options["seed"], given, quiet)
+    images = images_of(data, split, most)
     from deconvviz.decoders.evaluating import evaluate_decoders
     from deconvviz.decoders.perceptual import lpips_at_hand
 
@@ -120,38 +115,6 @@ def evaluate(
         return
     _table(rows)
     announce(*written)
-
-
-def _data(
-    groups: Sequence[Group], chosen: dict[str, Any], seed: int, given: set[str], quiet: bool
-) -> DataSet:
-    """The set that the first decoder was trained on, with what it held out; or the one that was named."""
-    from deconvviz.errors import TrainingError
-
-    folder = Path(groups[0].decoders[0].label)
-    before = earlier(folder) if folder.is_dir() else None
-    if chosen["data"] is None:
-        if before is None:
-            raise TrainingError(f"{folder} does not say what it was trained on: name a set with --data")
-        chosen["data"] = before.options["data"]
-    opening = as_trained(str(folder), chosen, seed, given)
-    share = before.options.get("val_share") if before and before.options["data"] == chosen["data"] else None
-    side = max(group.session.network.input_size for group in groups)
-    return opened_data(**opening, side=side, quiet=quiet, val_share=share, test=True)
-
-
-def _split(data: DataSet, split: str, most: int | None) -> LabelledImages:
-    from dataclasses import replace
-
-    from deconvviz.errors import DataError
-    from deconvviz.metrics import evenly_spaced
-
-    images = {"training": data.train, "validation": data.val, "test": data.test}[split]
-    if images is None:
-        raise DataError(f"{data.name} has no test images besides its validation images")
-    if most is None:
-        return images
-    return replace(images, rows=images.rows[evenly_spaced(len(images), most)])
 
 
 def _write(

@@ -10,8 +10,10 @@ import click
 from deconvviz import __version__
 from deconvviz.errors import DeconvvizError
 
+from .ablate import ablate
 from .atlas import atlas
 from .class_model import class_model
+from .compare import compare
 from .correspondence import correspondence
 from .evaluate import evaluate
 from .evolution import evolution
@@ -24,6 +26,7 @@ from .layers import layers
 from .maps import maps
 from .models import models
 from .occlude import occlude
+from .perturb import perturb
 from .predict import predict
 from .project import project
 from .randomise import randomise
@@ -70,6 +73,9 @@ for command in (
     reconstruct,
     evaluate,
     invert,
+    compare,
+    perturb,
+    ablate,
     recipes,
 ):
     main.add_command(command)

@@ -13,6 +13,7 @@ from deconvviz import __version__
 
 HEAVY = {"torch", "torchvision", "matplotlib", "numpy", "PIL", "cv2"}
 COMMANDS = ("project", "maps", "filters", "layers", "models", "predict", "train-classifier", "export")
+COMMANDS += ("compare", "perturb", "ablate")
 COMMANDS += ("saliency", "segment", "randomise", "class-model", "invert")
 COMMANDS += ("occlude", "invariance", "correspondence", "evolution", "health")
 COMMANDS += ("atlas", "atlas scan", "atlas merge", "atlas render", "atlas figure")

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
         strongest,
         transpose,
     )
+    from .experiments.ablation import ablate
     from .experiments.correspondence import correspondence
     from .experiments.evolution import evolution
     from .experiments.filter_health import filter_health
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
     from .gradients.segmentation import segment
     from .models import Network, load_model
     from .preimage.class_models import class_models
+    from .preimage.given import invert_features
     from .preimage.inversion import invert
     from .training.classifier import train_classifier
     from .training.predicting import predict
@@ -80,6 +82,7 @@ _HOME = {
     "Recipe": "decoders.recipes",
     "ScanSettings": "atlas.settings",
     "Settings": "training.settings",
+    "ablate": "experiments.ablation",
     "class_models": "preimage.class_models",
     "correspondence": "experiments.correspondence",
     "evaluate_decoders": "decoders.evaluating",
@@ -87,6 +90,7 @@ _HOME = {
     "filter_health": "experiments.filter_health",
     "invariance": "experiments.invariance",
     "invert": "preimage.inversion",
+    "invert_features": "preimage.given",
     "list_images": "atlas.images",
     "load_decoder": "decoders.decoder",
     "load_model": "models",
@@ -130,6 +134,7 @@ __all__ = [
     "Unit",
     "Unpooling",
     "__version__",
+    "ablate",
     "class_models",
     "correspondence",
     "evaluate_decoders",
@@ -138,6 +143,7 @@ __all__ = [
     "filter_health",
     "invariance",
     "invert",
+    "invert_features",
     "list_images",
     "load_decoder",
     "load_model",

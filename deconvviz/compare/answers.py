@@ -23,7 +23,7 @@ class Answer:
         unit: the unit that was projected; None where the whole layer was used.
         activation: its value; NaN without a unit.
         seconds: that it took, the forward pass included; of images that went through together, one's share.
-        errors: by name, ``psnr``, ``ssim``, ``explained``, ``image_error`` and ``feature_error`` of `picture`;
+        errors: by name, ``psnr``, ``ssim``, ``explained``, ``image_error``, ``feature_error`` of `picture`;
             with ``_fitted`` behind, of its best affine fit; see `judging`. NaN where one does not exist.
         missing: why there is no picture, in a few words for the cell; else empty.
         advice: what would fill the cell, a command where there is one; else empty.

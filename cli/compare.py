@@ -33,6 +33,7 @@ def compare(context: click.Context, /, images: tuple[Path, ...], sample: bool, *
         deconvviz compare cat.jpg dog.jpg --layers conv5 --methods strongest,layer,decoder --rows images
         deconvviz compare *.jpg --decoder decoders/alexnet --format html --out page/
         deconvviz compare --data tiny-imagenet --limit 500 --decoder decoders/alexnet --out compared/
+        deconvviz compare --resume --out compared/
     """
     resumed = options["resume"] and not images and not sample  # the run knows its data set
     survey = options["data"] is not None or resumed

@@ -45,8 +45,10 @@ def compare_images(
         _check_page(out, given)
     places = [place for (place,) in targets([p.stem for p in paths], ["compare"], _folder(out, form, rows))]
     compared = opened_comparison(layers, runs, given, options, device, quiet)
-    by_layer = targets(["pictures" if len(paths) > 1 else paths[0].stem], compared.layers, out, "_compare")[0]
-    figures = by_layer if rows == "images" and form == "figure" else places
+    figures = places
+    if rows == "images" and form == "figure":
+        stem = "pictures" if len(paths) > 1 else paths[0].stem
+        figures = targets([stem], compared.layers, out, "_compare")[0]
     check_places([place.figure for place in figures])
     from deconvviz.compare.page import check_page
 
@@ -68,7 +70,7 @@ def compare_images(
                 announce(*results.parts(one.photo, comparison, place.parts))
     else:
         found = list(work.comparisons())
-        for layer, place in zip(compared.layers, by_layer, strict=True):
+        for layer, place in zip(compared.layers, figures, strict=True):
             of_layer = [(one.photo, replace(c, layers=(layer,))) for one, c in found]
             announce(*results.write(of_layer, place.figure, arrays))
         if each:

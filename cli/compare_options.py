@@ -106,7 +106,12 @@ def surveyed_options() -> Callable[[F], F]:
             help="Evenly spaced images among these that pre-images are sought for, which takes far longer "
             "than all the rest; every table says so.",
         ),
-        click.option("--resume", is_flag=True, help="Go on with the run over a data set in --out."),
+        click.option(
+            "--resume",
+            is_flag=True,
+            help="Go on with the run over a data set in --out, which knows its settings: "
+            "--resume --out RUN is enough.",
+        ),
         click.option("--overwrite", is_flag=True, help="Throw an earlier run over a data set in --out away."),
         click.option("--json", "as_json", is_flag=True, help="Print a data set's table as JSON."),
     )

@@ -65,6 +65,10 @@ def opened_comparison(
     groups = opened_decoders(runs, given, options, device, quiet, layers)
     decoders = [decoder for group in groups for decoder in group.decoders]
     if len(groups) > 1:
+        models = [group.session.network.name for group in groups[:2]]
+        if models[0] != models[1]:
+            each = [f"{group.decoders[0].label} decodes {group.session.network.name}" for group in groups[:2]]
+            raise WeightsError(f"{', '.join(each)}: compare those of one network at a time")
         differ = [f"{group.decoders[0].label} ({group.decoders[0].facts.weights})" for group in groups[:2]]
         raise WeightsError(
             f"{' and '.join(differ)} were trained on different networks: name the one that both belong to "

@@ -73,7 +73,9 @@ def comparison_figure(
     across = (len(methods) + 1) * (side + _GAP) - _GAP
     width = max(2 * MARGIN + across, _LEAST, 0.105 * len(title) + 2 * MARGIN)
     notes = [
-        line for text in _legend(methods, measures) for line in textwrap.wrap(text, int(18 * (width - 0.5)))
+        line
+        for text in _legend(methods, measures)
+        for line in textwrap.wrap(text, int(18 * (width - 0.5)), break_on_hyphens=False)
     ]
     given = [textwrap.wrap(method.given, int(_LETTERS * side)) for method in methods]
     head = 0.3 + _NAME + _SMALL * max(map(len, given))

@@ -123,6 +123,11 @@ def test_a_figure_an_image_with_all_that_is_to_be_known(home):
         assert cells["conv2", "decoder"]["errors"]["image_error_fitted"] > 0
 
 
+def test_one_image_of_several_layers_may_go_to_one_file(home):
+    done = compare("cat.png", "--layers", "conv1,conv2", "--methods", "strongest", "--out", "one.png")
+    assert done.paths[0] == Path("one.png")
+
+
 def test_a_figure_a_layer_with_a_row_an_image(home):
     shutil.copytree(home, "again", ignore=shutil.ignore_patterns("run", "other", "*.py", "again"))
     done = compare(
@@ -212,6 +217,12 @@ def test_decoders_of_different_weights_want_one_network(home, decoders):
     words = ("cat.png", "--decoder", "run/conv2", "--decoder", "other/fc3", *QUICK, "--quiet")
     said = refused(*words, "--device", "cpu", command=COMMAND)
     assert "name the one that both belong to with --weights" in said
+    made = decoder_of(load_model("mini"), "conv1")
+    Path("mini").mkdir()
+    save_decoder(Path("mini") / BEST_FILE, replace(made.facts, weights="default"), made.module, {})
+    words = ("cat.png", "--decoder", "run/conv2", "--decoder", "mini", *QUICK, "--quiet")
+    said = refused(*words, "--device", "cpu", command=COMMAND)
+    assert "run/conv2 decodes mynets:tiny, mini decodes mini: compare those of one network" in said
 
 
 def test_one_bad_photograph_does_not_keep_the_others_from_being_compared(home):

@@ -150,11 +150,12 @@ def test_a_figure_a_layer_with_a_row_an_image(home):
     assert found["picture"].shape == (2, 1, 3, 3, 32, 32)
     np.testing.assert_array_equal(found["picture"][0], found["picture"][1])
     assert found["image"].tolist() == ["cat.png", "cat.png"]
-    assert compare("cat.png", "again/cat.png", "--layer", "fc3", *QUICK).paths[2:] == [
+    assert compare("cat.png", "again/cat.png", "--layer", "fc3", "--methods", "layer").paths[2:] == [
         Path("cat_2_compare.png"),
         Path("cat_2_compare.json"),
     ]
-    alone = compare("cat.png", "--layer", "fc3", *QUICK, "--rows", "images", "--out", "one.pdf")
+    one = ("cat.png", "--layer", "fc3", "--methods", "layer")
+    alone = compare(*one, "--rows", "images", "--out", "one.pdf")
     assert alone.paths == [Path("one.pdf"), Path("one.json")]
 
 

@@ -63,7 +63,7 @@ def test_every_option_is_explained_by_help(name):
         assert option.help[0].isupper() or "." in option.help
         for spelling in (*option.opts, *option.secondary_opts):
             assert spelling.startswith("--")
-            assert re.search(rf"^  (--[a-z-]+ / )?{spelling}\b", text, flags=re.MULTILINE), spelling
+            assert re.search(rf"^  (--[a-z-]+(, | / ))?{spelling}\b", text, flags=re.MULTILINE), spelling
 
 
 def test_options_of_one_name_mean_the_same_everywhere():

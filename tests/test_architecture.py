@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LEVELS = {
     "_version": 0,
     "errors": 0,
+    "locking": 1,
     "runs": 1,
     "tiles": 1,
     "metrics": 2,

@@ -21,13 +21,14 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ..errors import DataError
+from ..locking import locked
 from .atlas import IMAGES_FILE, UNITS_FILE
 from .checkpoint import load_scan
 from .images import ImageList
 from .state import Scan
 from .strongest import NO_IMAGE
 from .tables import IMAGES, UNITS
-from .underway import clear, differences, earlier_facts, finished_facts, locked, refuse_foreign
+from .underway import clear, differences, earlier_facts, finished_facts, refuse_foreign
 from .writing import SCAN_FILE, write_tables
 
 Ints = NDArray[np.int64]
@@ -107,7 +108,7 @@ def merge_atlases(folders: Sequence[Path], out: Path, overwrite: bool = False) -
     images = ImageList(names, labels, places, (), np.empty(0, np.int32), np.empty(0, np.int64))
     facts["images"] = list(places)
     facts["merged_from"] = [str(folder) for folder in folders]
-    with locked(out):
+    with locked(out, "scan"):
         if overwrite:
             clear(out)
         elif finished_facts(out) or earlier_facts(out):

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from ..errors import DataError, DeconvvizError, OutputError
+from ..locking import locked
 from ..models import Network
 from ..training.processes import Processes
 from .agreeing import agreed, whole_scan
@@ -29,7 +30,7 @@ from .scanning import scan
 from .settings import ScanSettings, in_order
 from .shares import partial_path, partials, without
 from .state import Scan
-from .underway import locked, sweep
+from .underway import sweep
 from .writing import write_atlas
 
 _ALONE = Processes(0, 1, torch.device("cpu"))
@@ -116,7 +117,7 @@ def scan_atlas(
         "listed": len(images),
     }
     known["layers"] = list(settings.layers)
-    with locked(folder) if processes.first and (folder.is_dir() or not resume) else nullcontext():
+    with locked(folder, "scan") if processes.first and (folder.is_dir() or not resume) else nullcontext():
         generation = 0
         if processes.first:
             batches = -(-len(images) // settings.batch_size)

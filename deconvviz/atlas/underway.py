@@ -10,14 +10,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
-from ..errors import DataError, OutputError
+from ..errors import DataError
 from ..runs import remove
 from .atlas import IMAGES_FILE, MANIFEST_FILE, STATISTICS_FILE, UNITS_FILE
 from .checkpoint import read_facts
@@ -25,7 +22,6 @@ from .page import PAGE, PARTS
 from .shares import newest, partial_path, partials
 from .writing import SCAN_FILE
 
-LOCK_FILE = ".lock"
 _FILES = (MANIFEST_FILE, UNITS_FILE, STATISTICS_FILE, IMAGES_FILE, SCAN_FILE)
 _HALF_WRITTEN = re.compile(
     r"\.(scan(-\d+-\d+)?\.[a-z0-9_]{8}\.npz|manifest\.[a-z0-9_]{8}\.json"
@@ -46,34 +42,6 @@ _OPTIONS = {
     "list_key": "images",
 }
 """What must be the same for a scan to go on, and how the command line calls it."""
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Keeps others from writing into an atlas; a process that dies lets go of it.
-
-    Args:
-        folder: is made where it is not there.
-
-    Raises:
-        DataError: another process is at it.
-        OutputError: the folder cannot be made or written.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / LOCK_FILE, timeout=0)
-        lock.acquire()
-    except Timeout:
-        raise DataError(
-            f"another scan is writing into {folder}: wait until it ends, or name another --out"
-        ) from None
-    except (OSError, NotImplementedError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise OutputError(f"cannot write into {folder}: {reason}; choose another place with --out") from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def earlier_facts(folder: Path) -> dict[str, Any] | None:

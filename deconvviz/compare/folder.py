@@ -10,14 +10,11 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
-from ..errors import DataError, OutputError
+from ..errors import DataError
 from ..runs import remove, write_json
 from .chunks import differences
 from .parts import PART
@@ -32,34 +29,6 @@ _HALF_WRITTEN = re.compile(
     r"|curves\.[a-z0-9_]{8}\.png)"
 )
 """How `deconvviz.runs.replacing` names what is to become one of these."""
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Keeps others from writing into a run; a process that dies lets go of it.
-
-    Args:
-        folder: is made where it is not there.
-
-    Raises:
-        DataError: another process is at it.
-        OutputError: the folder cannot be made or written.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / ".lock", timeout=0)
-        lock.acquire()
-    except Timeout:
-        raise DataError(
-            f"another comparison is writing into {folder}: wait until it ends, or name another --out"
-        ) from None
-    except (OSError, NotImplementedError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise OutputError(f"cannot write into {folder}: {reason}; choose another place with --out") from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def opened(folder: Path, known: Mapping[str, Any], resume: bool, overwrite: bool) -> bool:

@@ -22,13 +22,14 @@ from ..data.datasets import LabelledImages
 from ..decoders.decoder import Decoder
 from ..decoders.encoding import Encoder
 from ..errors import DeconvvizError, OutputError
+from ..locking import locked
 from ..models import Network
 from ..runs import write_json
 from ..training.processes import Processes
 from .agreeing import Begun, agreed, all_parts, shares
 from .chunks import Chunk, SurveySettings, chunks_of
 from .comparing import compare
-from .folder import STARTED, earlier, locked, opened, sweep
+from .folder import STARTED, earlier, opened, sweep
 from .identity import identity, pair_distance, pixels_of
 from .parts import PART, save_part
 from .tables import Cell, cells_of
@@ -113,7 +114,7 @@ def survey(
     chosen = [decoder for decoder in decoders if decoder.layer in settings.layers]
     known = {**identity(network, images, settings, chosen), "options": dict(options or {})}
     chunks = chunks_of(settings, len(images))
-    with locked(folder) if processes.first else nullcontext():
+    with locked(folder, "comparison") if processes.first else nullcontext():
         left = processes.first and opened(folder, known, resume, overwrite)
         if processes.first and left:
             _measure(folder, network, images)

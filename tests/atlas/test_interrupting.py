@@ -16,8 +16,8 @@ from deconvviz.atlas.atlas import open_atlas
 from deconvviz.atlas.checkpoint import load_scan
 from deconvviz.atlas.shares import newest, partial_path, partials, without
 from deconvviz.atlas.state import Scan
-from deconvviz.atlas.underway import locked
 from deconvviz.errors import DataError, LayerError, OutputError
+from deconvviz.locking import locked
 from deconvviz.models.building import preset
 
 from .nets import SIDE, chain, network, seeded, write_pictures
@@ -172,7 +172,10 @@ def test_no_room_for_a_checkpoint(images, whole, tmp_path):
 
 
 def test_two_scans_at_once(images, tmp_path):
-    with locked(tmp_path / "atlas"), pytest.raises(DataError, match=r"another scan is writing into .*atlas"):
+    with (
+        locked(tmp_path / "atlas", "scan"),
+        pytest.raises(DataError, match=r"another scan is writing into .*atlas"),
+    ):
         scanned(tmp_path / "atlas", chain(), images)
     assert scanned(tmp_path / "atlas", chain(), images)[0].paths
 

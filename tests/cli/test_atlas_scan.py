@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from deconvviz.atlas.atlas import open_atlas
-from deconvviz.atlas.underway import locked
+from deconvviz.locking import locked
 
 from .support import complaint, invoke, write_photo
 
@@ -215,7 +215,7 @@ def test_images_from_another_folder(pictures, monkeypatch, tmp_path):
 
 
 def test_two_scans_into_one_folder(pictures):
-    with locked(Path("ATLAS")):
+    with locked(Path("ATLAS"), "scan"):
         assert refused("photos").startswith("another scan is writing into ATLAS: wait until it ends, or name")
 
 

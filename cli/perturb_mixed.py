@@ -97,9 +97,9 @@ def _row(
     from deconvviz.metrics import psnr, ssim
 
     first, last = pictures[0], pictures[-1]
-    assert first is not None  # noqa: S101  # no image's features are zero all over
-    assert last is not None  # noqa: S101  # likewise
-    faded = interpolated(first, last, len(pictures))
+    faded: list[Tensor | None] = [None] * len(pictures)
+    if first is not None and last is not None:  # a search that was stopped may have left no picture
+        faded = list(interpolated(first, last, len(pictures)))
     numbers: dict[str, list[float]] = {
         f"{measure}_{to}": [] for to in ("first", "last", "crossfade") for measure in ("psnr", "ssim")
     }
@@ -108,7 +108,7 @@ def _row(
         lines = []
         for to, against in (("first", first), ("last", last), ("crossfade", fade)):
             ratio = similarity = float("nan")
-            if picture is not None:
+            if picture is not None and against is not None:
                 ratio = float(psnr(against[None], picture[None]))
                 similarity = float(ssim(against[None], picture[None]))
             numbers[f"psnr_{to}"].append(ratio)

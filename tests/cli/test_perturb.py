@@ -237,3 +237,14 @@ def test_features_that_no_image_has(home):
     changed = [int((features != own).sum()) for features in one["redrawn_features"][1:]]
     assert changed == sorted(changed)
     assert changed[-1] > 0
+
+
+def test_a_mixture_without_a_picture_of_one_end_has_no_cross_fade():
+    from deconvviz_cli.perturb_mixed import _row
+
+    pictures = [None, torch.rand(3, 16, 16), torch.rand(3, 16, 16)]  # the first search left none
+    row = _row("optimised", "Optimised", ["a", "b", "c"], torch.rand(3, 4), pictures)
+    assert np.isnan(row.numbers["psnr_crossfade"]).all()
+    assert np.isnan(row.numbers["psnr_first"]).all()
+    assert row.numbers["psnr_last"][2] == np.inf
+    assert np.isfinite(row.numbers["psnr_last"][1])

@@ -10,7 +10,7 @@ import click
 from .optimising import check_places
 from .options import image_arguments, layer_option, model_option, output_options, weights_options
 from .session import SESSION_OPTIONS, announce, for_each_photo, open_session, pictures, targets
-from .units import unit_place
+from .units import unit_option, unit_place
 
 if TYPE_CHECKING:
     from deconvviz.data.images import Photo
@@ -25,13 +25,7 @@ if TYPE_CHECKING:
     metavar="K",
     help="How many units, the strongest feature maps each at its strongest place  [default: 1].",
 )
-@click.option(
-    "--unit",
-    "units",
-    multiple=True,
-    metavar="N|N,ROW,COLUMN",
-    help="Project this unit instead, at its strongest place or at the one given; repeatable.",
-)
+@unit_option()
 @click.option(
     "--from",
     "source",

@@ -176,11 +176,7 @@ class AblationResults:
 
     @cached_property
     def _facts(self) -> dict[str, Any]:
-        return self.session.manifest(
-            image={"name": self.photo.name, "sha256": self.photo.sha256},
-            layer=self.layer,
-            module=self.session.network.path_of(self.layer),
-        )
+        return self.session.manifest_of(self.photo, self.layer)
 
     @cached_property
     def _short_form(self) -> dict[str, str]:

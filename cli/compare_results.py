@@ -185,6 +185,9 @@ def _arrays(path: Path, found: Sequence[Comparison]) -> Path:
         flat = np.array([known(answer) for one in found for answer in _cells(one)])
         return flat.reshape(len(found), len(first.layers), len(first.methods))
 
+    def errors(name: str) -> NDArray[np.float64]:
+        return numbers(lambda answer: answer.errors.get(name, math.nan))
+
     names = sorted({name for one in found for answer in _cells(one) for name in answer.errors})
     return write_arrays(
         path,
@@ -195,7 +198,7 @@ def _arrays(path: Path, found: Sequence[Comparison]) -> Path:
         layer=list(first.layers),
         method=list(first.methods),
         seconds=numbers(lambda answer: answer.seconds),
-        **{name: numbers(lambda answer, name=name: answer.errors.get(name, math.nan)) for name in names},  # type: ignore[misc]
+        **{name: errors(name) for name in names},
     )
 
 

@@ -120,7 +120,7 @@ class InversionResults:
 
     @cached_property
     def _manifest(self) -> dict[str, Any]:
-        return self.session.manifest(image={"name": self.photo.name, "sha256": self.photo.sha256})
+        return self.session.manifest_of(self.photo)
 
     @cached_property
     def _short_form(self) -> dict[str, str]:

@@ -143,11 +143,7 @@ class OcclusionResults:
 
     @cached_property
     def _facts(self) -> dict[str, Any]:
-        return self.session.manifest(
-            image={"name": self.photo.name, "sha256": self.photo.sha256},
-            layer=self.found.layer,
-            module=self.session.network.path_of(self.found.layer),
-        )
+        return self.session.manifest_of(self.photo, self.found.layer)
 
     @cached_property
     def _short_form(self) -> dict[str, str]:

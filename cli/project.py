@@ -17,7 +17,7 @@ from .options import (
     weights_options,
 )
 from .session import SESSION_OPTIONS, announce, for_each_photo, open_session, pictures, targets
-from .units import unit_place
+from .units import unit_option, unit_place
 
 
 @click.command()
@@ -35,13 +35,7 @@ from .units import unit_place
     help="The strongest feature maps, each at its strongest place, or the strongest activations of any map  "
     "[default: map].",
 )
-@click.option(
-    "--unit",
-    "units",
-    multiple=True,
-    metavar="N|N,ROW,COLUMN",
-    help="Project this unit instead, at its strongest place or at the one given; repeatable.",
-)
+@unit_option()
 @click.option(
     "--from",
     "source",

@@ -114,7 +114,7 @@ class SaliencyResults:
 
     @cached_property
     def _facts(self) -> dict[str, Any]:
-        return self.session.manifest(image={"name": self.photo.name, "sha256": self.photo.sha256})
+        return self.session.manifest_of(self.photo)
 
     @cached_property
     def _short_form(self) -> dict[str, str]:

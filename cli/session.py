@@ -47,6 +47,11 @@ class Session:
             self.facts["weights"]["sha256"] = self._digest.result()
         return manifest(**self.facts, **facts)
 
+    def manifest_of(self, photo: Photo, layer: str | None = None) -> dict[str, Any]:
+        """A manifest of the session, a photograph, and a layer where one is meant."""
+        of_layer = {} if layer is None else {"layer": layer, "module": self.network.path_of(layer)}
+        return self.manifest(image={"name": photo.name, "sha256": photo.sha256}, **of_layer)
+
     @property
     def device(self) -> torch.device:
         """Where the network is."""

@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, TypeVar
+
 import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def unit_option() -> Callable[[F], F]:
+    """``--unit``, repeatable, in place of the strongest ones."""
+    return click.option(
+        "--unit",
+        "units",
+        multiple=True,
+        metavar="N|N,ROW,COLUMN",
+        help="Project this unit instead, at its strongest place or at the one given; repeatable.",
+    )
 
 
 def unit_place(text: str) -> tuple[int, int | None, int | None]:

@@ -47,7 +47,7 @@ def test_projections_are_those_of_project(network: Network, layer: str) -> None:
             continue
         trace = record(network, images, [layer], masks=rules.rectification.masks)
         source = method if method in ("map", "layer") else "strongest"
-        wanted = project_trace(trace, strongest(trace, layer, 1), rules=rules, source=source)  # type: ignore[arg-type]
+        wanted = project_trace(trace, strongest(trace, layer, 1), rules=rules, source=source)
         assert same(answer.signal, wanted.pixels[0])
         assert same(answer.picture, network.pixels(wanted.pixels)[0])
         assert answer.signal is not None
@@ -71,7 +71,7 @@ def test_networks_with_branches() -> None:
     for method, rules in {"strongest": Rules(), "layer": Rules(), **RULES}.items():
         trace = record(network, images, ["last"])
         source = "layer" if method == "layer" else "strongest"
-        wanted = project_by_autograd(network, images, strongest(trace, "last", 1), rules=rules, source=source)  # type: ignore[arg-type]
+        wanted = project_by_autograd(network, images, strongest(trace, "last", 1), rules=rules, source=source)
         assert same(found.answers["last", method].signal, wanted.pixels[0])
     assert found.answers["last", "optimised"].picture is not None
 
